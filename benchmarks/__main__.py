@@ -14,11 +14,13 @@ from benchmarks import (
     batches,
     brokers,
     consumers,
+    fault_costs,
     finding,
     frameworks,
     fuzzing,
     inside,
     overhead,
+    power,
     scaling,
     startup,
     throughput,
@@ -39,6 +41,8 @@ QUESTIONS: dict[str, Callable[[bool], Section]] = {
     "consumers": consumers.measure,
     "frameworks": frameworks.measure,
     "inside": inside.measure,
+    "power": power.measure,
+    "faults": fault_costs.measure,
 }
 
 

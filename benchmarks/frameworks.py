@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import importlib
 import json
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.util import find_spec
 from statistics import median
 from typing import Any
@@ -36,6 +39,26 @@ def lambda_handler(event: Any, context: Any) -> None:
         book(json.loads(record["body"]))
 
 
+def behind_sns(event: Any, context: Any) -> None:
+    for record in event["Records"]:
+        book(json.loads(json.loads(record["body"])["Message"]))
+
+
+def of_kinesis(event: Any, context: Any) -> None:
+    for record in event["Records"]:
+        book(json.loads(base64.b64decode(record["kinesis"]["data"])))
+
+
+def of_dynamodb(event: Any, context: Any) -> None:
+    for record in event["Records"]:
+        image = record["dynamodb"]["NewImage"]
+        book({"order": image["order"]["S"], "amount": int(image["amount"]["N"])})
+
+
+def of_eventbridge(event: Any, context: Any) -> None:
+    book(event["detail"])
+
+
 async def job(ctx: Any, order: dict[str, Any]) -> None:
     book(order)
 
@@ -46,6 +69,22 @@ def _flask() -> Any:
     app = flask.Flask("shop")
     app.post("/orders")(lambda: (book(flask.request.get_json()), {})[1])
     return webhooks.wsgi(app, "/orders")
+
+
+def _django() -> Any:
+    from django.conf import settings
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.http import HttpResponse
+    from django.urls import path
+    from django.views.decorators.csrf import csrf_exempt
+
+    @csrf_exempt
+    def view(request: Any) -> HttpResponse:
+        book(json.loads(request.body))
+        return HttpResponse()
+
+    settings.configure(ALLOWED_HOSTS=["localhost"], ROOT_URLCONF=(path("orders", view),))
+    return webhooks.wsgi(WSGIHandler(), "/orders")
 
 
 def _fastapi() -> Any:
@@ -75,20 +114,27 @@ def _huey() -> Any:
     return huey.task(MemoryHuey("shop").task()(book))
 
 
-def _faststream() -> Any:
-    from faststream.rabbit import RabbitBroker
-
-    broker = RabbitBroker(logger=None)
+def _faststream(kind: str) -> Any:
+    name = {"rabbit": "RabbitBroker", "kafka": "KafkaBroker", "nats": "NatsBroker", "redis": "RedisBroker"}[kind]
+    broker = getattr(importlib.import_module(f"faststream.{kind}"), name)(logger=None)
     broker.subscriber("orders")(book_later)
     return faststream.subscriber(broker)
 
 
 ADAPTERS: dict[str, tuple[str, Callable[[], Any]]] = {
     "aws_lambda.sqs": ("json", lambda: aws_lambda.sqs(lambda_handler)),
+    "aws_lambda.sns_sqs": ("json", lambda: aws_lambda.sns_sqs(behind_sns)),
+    "aws_lambda.kinesis": ("json", lambda: aws_lambda.kinesis(of_kinesis)),
+    "aws_lambda.dynamodb": ("json", lambda: aws_lambda.dynamodb(of_dynamodb, keys="order")),
+    "aws_lambda.eventbridge": ("json", lambda: aws_lambda.eventbridge(of_eventbridge)),
     "webhooks.wsgi (Flask)": ("flask", _flask),
+    "webhooks.wsgi (Django)": ("django", _django),
     "webhooks.asgi (FastAPI)": ("fastapi", _fastapi),
     "celery.task": ("celery", _celery),
-    "faststream.subscriber (RabbitMQ)": ("faststream", _faststream),
+    "faststream.subscriber (RabbitMQ)": ("aio_pika", partial(_faststream, "rabbit")),
+    "faststream.subscriber (Kafka)": ("aiokafka", partial(_faststream, "kafka")),
+    "faststream.subscriber (NATS)": ("nats", partial(_faststream, "nats")),
+    "faststream.subscriber (Redis)": ("redis", partial(_faststream, "redis")),
     "dramatiq.actor": ("dramatiq", _dramatiq),
     "huey.task": ("huey", _huey),
     "rq.job": ("rq", lambda: rq.job(book)),
@@ -118,7 +164,7 @@ async def _times(deliveries: int) -> dict[str, float]:
     """Microseconds of one call."""
     times = {"plain": await _per_call(lambda message: book(message.value), deliveries)}
     for name, (needs, make) in ADAPTERS.items():
-        if find_spec(needs) is None:
+        if find_spec(needs) is None or (name.startswith("faststream") and find_spec("faststream") is None):
             say(f"adapters: {needs} is missing")
             continue
         say(f"adapters: {name}")

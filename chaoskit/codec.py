@@ -129,7 +129,7 @@ def _encode_object(value: Any, where: str) -> Any:
 
 
 def how_to_register(value: Any) -> str:
-    """The line that teaches the type of this value, as far as that can be told from outside."""
+    """The line that teaches the type of this value, as far as that can be known from outside."""
     kind = type(value)
     name, tag = kind.__name__, kind.__name__.lower()
     if tag in _RESERVED or any(scalar.tag == tag for scalar in _SCALARS):
@@ -258,7 +258,7 @@ def _text(content: Any) -> str:
 
 @attrs.frozen
 class Shown:
-    """Stands for a value of which only the text was kept."""
+    """Stands for a value of which only the text was stored."""
 
     text: str
 

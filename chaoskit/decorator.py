@@ -251,7 +251,7 @@ def bound(test: Any, fixtures: Mapping[str, Any] | None = None) -> Iterator[Boun
     A decorated test has its `fixtures` by name; without them it may be wrapped in functools.partial, which gives it
     them, and may be a method of an instance. Raises UsageError where it needs more than it is given.
     """
-    function, positional, named = _taken_apart(test)
+    function, positional, named = _unpacked(test)
     if not hasattr(function, "chaos_options"):
         if not callable(test):
             raise UsageError(f"test={test!r}: a function of `deliver` is needed, got {type(test).__name__}")
@@ -270,7 +270,7 @@ def bound(test: Any, fixtures: Mapping[str, Any] | None = None) -> Iterator[Boun
         yield BoundTest(body, function.chaos_async, name_of(inspect.unwrap(function)), function.chaos_options)
 
 
-def _taken_apart(test: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+def _unpacked(test: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
     """The function below partials and bound methods, and what these give it."""
     positional: tuple[Any, ...] = ()
     named: dict[str, Any] = {}
@@ -332,7 +332,7 @@ def _tried_move(move: MoveName) -> None:
 
 
 def _with_boundary(asked: Question, verdict: Verdict) -> Verdict:
-    """The verdict, and what has to stay in order, or why that cannot be said."""
+    """The verdict, and what has to stay in order, or why that is unknown."""
     if verdict.status == "violated" and verdict.scenario is not None and not verdict.scenario.faults:
         return verdict  # it fails in order, so that no order is right
     current().asks("what has to stay in order", "")
@@ -421,7 +421,7 @@ def _show_output(subject: Subject, verdict: Verdict) -> None:
 
 
 def _pronounce(verdict: Verdict, options: ChaosOptions) -> None:
-    """Pass, skip or fail, with everything that is to be said."""
+    """Pass, skip or fail, with everything that is to be reported."""
     __tracebackhide__ = True
     runner = current()
     if verdict.status == "held":

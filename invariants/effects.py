@@ -20,7 +20,7 @@ def effects_exactly_once() -> Invariant:
     1. o1 comes: it is charged, as in order
     2. the save fails, and the handler raises: the rollback takes back what was saved, and not the charge
     3. o1 comes again: it is charged a second time, and saved
-    4. at the end the state is right, and "charge of 'o1'" took place twice, which is told
+    4. at the end the state is right, and "charge of 'o1'" took place twice, which is reported
 
     An effect of an attempt that failed, or whose process died, counts. A test that never records one in order is
     unknown.
@@ -29,7 +29,7 @@ def effects_exactly_once() -> Invariant:
     def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
         for each in counted(reference.effects, outcome.effects):
             if len(each.in_order) != len(each.observed):
-                yield Violation("effects_exactly_once", _told(each))
+                yield Violation("effects_exactly_once", _text(each))
 
     return Invariant("effects_exactly_once", check, needs_effects=True)
 
@@ -44,7 +44,7 @@ def effects_at_least_once() -> Invariant:
     1. o1 comes, and is saved
     2. the mail server does not answer, and the handler raises: no mail
     3. o1 comes again: it is there already, and is left alone
-    4. at the end the state is right, and "mail of 'o1'" did not take place, which is told
+    4. at the end the state is right, and "mail of 'o1'" did not take place, which is reported
 
     A test that never records an effect in order is unknown.
     """
@@ -52,12 +52,12 @@ def effects_at_least_once() -> Invariant:
     def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
         for each in counted(reference.effects, outcome.effects):
             if len(each.in_order) > len(each.observed):
-                yield Violation("effects_at_least_once", _told(each))
+                yield Violation("effects_at_least_once", _text(each))
 
     return Invariant("effects_at_least_once", check, needs_effects=True)
 
 
-def _told(each: Counted) -> str:
+def _text(each: Counted) -> str:
     effect = each.effect
     what = effect.name if effect.key is None else f"{effect.name} of {printed(effect.key)}"
     value = "" if effect.value is None else f" ({printed(effect.value)})"

@@ -49,7 +49,7 @@ def _by_key(expected: Any, observed: Any) -> Iterator[Violation]:
 
 
 def _unseen(found: Sequence[Difference]) -> str:
-    """Said where an object's own `==` sees none of it, as that of an entity sees the key only."""
+    """The remark where an object's own `==` sees none of it, as that of an entity sees the key only."""
     if not all(difference.beside for difference in found):
         return ""
     kinds = ", ".join(dict.fromkeys(difference.beside for difference in found))

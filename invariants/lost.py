@@ -26,7 +26,7 @@ def no_lost_event(handled: Ids | None = None) -> Invariant:
     1. o1 comes and is written: the state has o1
     2. o2 comes, and its write fails; the handler logs that and goes on: the state has o1
     3. o3 comes and is written: the state has o1 and o3
-    4. o1 comes again: at the end o2 is missing, which is told
+    4. o1 comes again: at the end o2 is missing, which is reported
 
     What is refused in order, too, is expected: see `poison`. `handled` that raises or gives None makes the test
     unknown. Raises UsageError for what is no function of the state.
@@ -34,7 +34,7 @@ def no_lost_event(handled: Ids | None = None) -> Invariant:
     title = "no_lost_event" if handled is None else titled("no_lost_event", handled)
 
     def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
-        # Grows below, so that each event is told once.
+        # Grows below, so that each event is reported once.
         expected = {refused.event for refused in reference.refused}
         for why, ids in _gone(reference, outcome).items():
             for event in ids:
@@ -55,7 +55,7 @@ def _gone(reference: Outcome, outcome: Outcome) -> dict[str, Iterable[EventId]]:
     """Ids, by what became of them."""
     delivered = set(outcome.delivered)
     return {
-        # The first that applies is told: what was lost, given up or kept waiting was never delivered, either.
+        # The first that applies is reported: what was lost, given up or left waiting was never delivered, either.
         "was lost: it was never delivered": outcome.lost,
         "was given up after the handler refused it": outcome.dropped,
         "waits for ever behind what was refused": outcome.unseen,

@@ -24,10 +24,10 @@ def conserved(measure: Measure, name: str | None = None) -> Invariant:
 
     1. alice has 10, bob has 0: the sum is 10
     2. 4 from alice to bob: 6 and 4, the sum is 10
-    3. again, and the handler raises between the two halves: 2 and 4, the sum is 6, which is told
+    3. again, and the handler raises between the two halves: 2 and 4, the sum is 6, which is reported
     4. it is tried once more: 2 and 8, the sum is 10, and at the end nothing would show
 
-    A measure that raises or gives None makes the test unknown; one that changes in order already is told as that.
+    A measure that raises or gives None makes the test unknown; one that changes in order already is reported as that.
     """
     title = name or titled("conserved", measure)
 
@@ -46,13 +46,13 @@ def conserved(measure: Measure, name: str | None = None) -> Invariant:
 def monotonic(measure: Measure, name: str | None = None) -> Invariant:
     """`measure(state)` never goes down from one delivery to the next. Numbers, texts, dates and tuples go by their
     order, sets by what they contain: a set that loses a member has gone down. It needs the states along the way,
-    `deliver(…, state=…)`; a test without them is told so by UsageError.
+    `deliver(…, state=…)`; a test without them gets a UsageError.
 
     A version that readers have seen must not go back, `monotonic(lambda row: row.version)`:
 
     1. version 1 is written
     2. version 2 is written
-    3. version 1 comes again and overwrites it: from 2 to 1, which is told
+    3. version 1 comes again and overwrites it: from 2 to 1, which is reported
     4. version 2 comes again, too: at the end nothing would show
 
     A measure that raises, gives None or NaN, or values that have no order, makes the test unknown.
@@ -75,12 +75,12 @@ def bounded(measure: Measure, limit: Any, name: str | None = None) -> Invariant:
     way, else at the end. For what grows with every message, such as a set of ids that nobody ever takes anything out
     of: let the streams be longer than the limit, `events(…, min_size=…)`, and in order it fails already.
 
-    At most 2 ids are kept for each account, `bounded(lambda seen: len(seen), 2)`:
+    At most 2 ids are stored for each account, `bounded(lambda seen: len(seen), 2)`:
 
-    1. e1 comes: 1 id is kept
-    2. e2 comes: 2 ids are kept
+    1. e1 comes: 1 id is stored
+    2. e2 comes: 2 ids are stored
     3. e2 comes again: still 2
-    4. e3 comes and e1 stays: 3 ids, which is told
+    4. e3 comes and e1 stays: 3 ids, which is reported
 
     A measure that raises, or gives None, NaN or what has no order with the limit, makes the test unknown.
     """

@@ -22,7 +22,7 @@ def converges(name: str = "converges") -> Invariant:
 
     1. e1 is written: the row is e1's, as in order
     2. e2 is written: the row is e2's, as in order after two events
-    3. e1 comes again: the row is e1's, though e2 was handled, which is told
+    3. e1 comes again: the row is e1's, though e2 was handled, which is reported
     4. e2 comes again, too: the row is e2's, and at the end nothing would show
 
     While an event was refused and not taken yet, nothing is compared along the way: it will be tried again. Source:

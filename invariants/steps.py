@@ -37,7 +37,7 @@ def never(predicate: Callable[[Any], bool], name: str | None = None) -> Invarian
 
     1. credit 5: the balance is 5
     2. debit 5: the balance is 0
-    3. debit 5, delivered again: the balance is -5, which is told
+    3. debit 5, delivered again: the balance is -5, which is reported
     4. credit 5: the balance is 0 again, and at the end nothing would show
 
     A predicate that raises, or gives None because it lacks its `return`, makes the test unknown. `name` is used in the

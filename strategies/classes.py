@@ -177,16 +177,20 @@ def _container(origin: Any, arguments: tuple[Any, ...], limits: Limits, depth: i
         return None
     sizes: dict[str, Any] = {"min_size": limits.min_length or 0}
     sizes["max_size"] = sizes["min_size"] + MOST_ITEMS if limits.max_length is None else limits.max_length
-    items = of_type(arguments[0] if arguments else Any, depth=depth)
+    of_mapping = origin in _MAPPINGS
+    given = [each for each in arguments or ((str, Any) if of_mapping else (Any,)) if each is not ...]
+    parts = [of_type(each, depth=depth) for each in given]
+    if any(part.is_empty for part in parts) and not sizes["min_size"]:
+        sizes["max_size"] = 0  # a class within itself ends here
     if origin is tuple and len(arguments) == 2 and arguments[1] is ...:
-        return st.lists(items, **sizes).map(tuple)
+        return st.lists(*parts, **sizes).map(tuple)
     if origin is tuple:
-        return st.tuples(*[of_type(each, depth=depth) for each in arguments])
-    if origin in _MAPPINGS:
-        return st.dictionaries(*[of_type(each, depth=depth) for each in arguments or (str, Any)], **sizes)
+        return st.tuples(*(parts if arguments else ()))
+    if of_mapping:
+        return st.dictionaries(*parts, **sizes)
     if origin in _LISTS:
-        return st.lists(items, **sizes)
-    return st.sets(items, **sizes) if origin in _SETS else st.frozensets(items, **sizes)
+        return st.lists(*parts, **sizes)
+    return st.sets(*parts, **sizes) if origin in _SETS else st.frozensets(*parts, **sizes)
 
 
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)

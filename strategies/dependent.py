@@ -34,7 +34,7 @@ class Dependent(Protocol):
         """Note what a stream that was drawn is made of."""
 
     def another(self, chance: random.Random) -> Stream:
-        """A stream that is put together of those that were kept."""
+        """A stream that is recombined from those that were stored."""
 
 
 def dependent_of(strategy: SearchStrategy[Any]) -> Dependent | None:

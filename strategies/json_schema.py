@@ -107,7 +107,7 @@ class _JsonSchema:
                 both[key] = {**both.get(key, {}), **value}
             elif key == "required":
                 both[key] = [*both.get(key, []), *value]
-            elif key in both and both[key] != value and key not in _TOLD:
+            elif key in both and both[key] != value and key not in _ANNOTATIONS:
                 raise UsageError(f"two parts of a JSON schema say two things of {key!r}: give a strategy of the values")
             else:
                 both[key] = value
@@ -148,7 +148,7 @@ class _JsonSchema:
         return st.tuples(st.tuples(*first), lists).map(lambda parts: [*parts[0], *parts[1]])
 
 
-_TOLD = ("title", "description", "default", "examples", "$comment", "$schema", "$id", "$defs", "definitions")
+_ANNOTATIONS = ("title", "description", "default", "examples", "$comment", "$schema", "$id", "$defs", "definitions")
 """Keywords that limit nothing."""
 
 _JSON = st.none() | st.booleans() | st.integers(-100, 100) | st.text(LETTERS, max_size=MOST_ITEMS)

@@ -21,21 +21,43 @@ def values_of(source: Any, function: str, name: str) -> SearchStrategy[Any]:
     if is_protobuf(source):
         return of_protobuf(source)
     if is_avro(source):
-        return of_avro(source)
+        return _not_endless(of_avro(source), function, name)
     if isinstance(source, Mapping) and source:
-        return of_json_schema(source)
+        if not _KEYWORDS & {*source}:
+            raise UsageError(
+                f"{function}({name}={source!r}): this is no schema, as it has no keyword of one; of a value that is "
+                "always the same write st.just(…), of one with several parts st.fixed_dictionaries(…)"
+            )
+        return _not_endless(of_json_schema(source), function, name)
     if isinstance(source, (str, bytes, int, float, list, tuple, Mapping)) or source is None:
         raise UsageError(
             f"{function}({name}={source!r}): a Hypothesis strategy is needed, such as st.sampled_from([...]), or a "
             "class of the values, or their JSON or Avro schema"
         )
+    if not isinstance(source, type) and fields_of(type(source)) is not None:
+        raise UsageError(f"{function}({name}={source!r}): its class is needed, {type(source).__qualname__}")
     drawn = of_type(source)
-    drawn.validate()  # what it cannot make is told here, and not when it is drawn
+    drawn.validate()  # what it cannot make is an error here, and not when it is drawn
+    return drawn
+
+
+_KEYWORDS = frozenset(
+    {
+        "$ref", "additionalProperties", "allOf", "anyOf", "const", "enum", "format", "items", "oneOf", "pattern",
+        "prefixItems", "properties", "required", "type",
+    }
+)  # fmt: skip
+"""Of a JSON schema: one of them says what there is."""
+
+
+def _not_endless(drawn: SearchStrategy[Any], function: str, name: str) -> SearchStrategy[Any]:
+    if drawn.is_empty:
+        raise UsageError(f"{function}({name}=…): nothing has this schema: it is made of itself without end")
     return drawn
 
 
 def must_have_field(source: Any, path: str) -> None:
-    """Raises UsageError for a class that has no such field: it is told before the first stream is drawn."""
+    """Raises UsageError for a class that has no such field, before the first stream is drawn."""
     fields = fields_of(source)
     names = [each.name for each in fields or ()]
     name = path.partition(".")[0]

@@ -16,8 +16,8 @@ Look = tuple[Any, tuple[Any, ...]]
 
 @attrs.define(eq=False)
 class Life(Sequence[Any]):
-    """The values from the first to the last. With what was looked at it can be said whether the same would have come of
-    other values: where each look finds the same, it would."""
+    """The values from the first to the last. `looks` decide whether the same would have come of other values: where
+    each look finds the same, it would."""
 
     values: tuple[Any, ...]
     looks: dict[Any, Look] = attrs.field(factory=dict)

@@ -27,8 +27,8 @@ Stage = int | tuple[int, int]
 
 MOST_KNOWN = 20_000
 """Values of which it is remembered how they came about: more than one search for simpler ones draws."""
-MOST_KEPT = 128
-"""Lives that are kept to be put together anew."""
+MOST_STORED = 128
+"""Lives that are stored to be recombined."""
 
 
 def lifecycle(
@@ -150,7 +150,7 @@ class Lifecycles:
     max_size: int
     valid: Valid | None
     _known: dict[int, tuple[Any, list[_Origin]]] = attrs.field(factory=dict)
-    _kept: list[list[Event]] = attrs.field(factory=list)
+    _stored: list[list[Event]] = attrs.field(factory=list)
     _learned: int = 0
 
     # What is drawn.
@@ -296,18 +296,18 @@ class Lifecycles:
     # What is put together.
 
     def keep(self, stream: Stream) -> None:
-        self._kept += by_key(stream).values()
-        del self._kept[:-MOST_KEPT]
+        self._stored += by_key(stream).values()
+        del self._stored[:-MOST_STORED]
 
     def another(self, chance: random.Random) -> Stream:
-        return some_lives(self._kept, chance, self.lives, self.max_size)
+        return some_lives(self._stored, chance, self.lives, self.max_size)
 
 
-def some_lives(kept: Sequence[Sequence[Event]], chance: random.Random, most: int, max_size: int) -> Stream:
+def some_lives(stored: Sequence[Sequence[Event]], chance: random.Random, most: int, max_size: int) -> Stream:
     """Some of these lives, of which no two have one key, whole or their beginnings, mixed."""
     chosen: dict[Hashable, Sequence[Event]] = {}
     count = chance.randint(1, most)
-    for life in chance.sample(kept, len(kept)):
+    for life in chance.sample(stored, len(stored)):
         room = max_size - sum(map(len, chosen.values()))
         if len(chosen) >= count or room < 1:
             break
@@ -317,7 +317,7 @@ def some_lives(kept: Sequence[Sequence[Event]], chance: random.Random, most: int
 
 
 WHOLE = 0.75
-"""The share of lives that are told to their end."""
+"""The share of lives that run to their end."""
 
 _NEVER: Any = object()
 

@@ -61,7 +61,7 @@ class Limits:
         )  # fmt: skip
 
     def decimals(self) -> SearchStrategy[Any]:
-        """With two places, where nothing else is said: most decimals are money."""
+        """With two places, where nothing else is given: most decimals are money."""
         places = 2 if self.decimal_places is None else self.decimal_places
         digits = 9 if self.max_digits is None else self.max_digits
         step = Decimal(1).scaleb(-places)
@@ -87,9 +87,9 @@ def limits_of(metadata: Iterable[Any]) -> Limits:
     """All that these say together; of what says something twice the first, which is nearest to the type."""
     found: dict[str, Any] = {}
     for each in metadata:
-        for said in (each, *getattr(each, "metadata", ())):  # pydantic's Field has its limits in there
+        for limit in (each, *getattr(each, "metadata", ())):  # pydantic's Field has its limits in there
             for name in _NAMES:
-                value = getattr(said, name, None)
+                value = getattr(limit, name, None)
                 if value is not None and not callable(value):
                     found.setdefault(name, value)
     return Limits(**found)

@@ -26,6 +26,8 @@ def fields_of_model(kind: Any) -> Iterator[tuple[str, Any, list[Any], bool]]:
 def made(kind: Any, fields: Mapping[str, Any]) -> Any:
     """An instance, as it is made of what was sent: under the names of the wire, and validated. Raises ValueError where
     a validator refuses it."""
+    if getattr(kind, "__pydantic_root_model__", False):
+        return kind.model_validate(fields["root"])
     return kind.model_validate({_alias(kind, name): value for name, value in fields.items()})
 
 

@@ -68,7 +68,7 @@ def _directory_of_the_caller() -> Path:
 def _lives(file: Path, key: From, value: From | type | None) -> tuple[tuple[Event, ...], ...]:
     """The events of each key, in the order of the file."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"events_from({str(file)!r}): the file cannot be read: {error}") from error
     pairs = []
@@ -77,11 +77,18 @@ def _lives(file: Path, key: From, value: From | type | None) -> tuple[tuple[Even
             continue
         try:
             held = json.loads(line)
+            if isinstance(held, list):
+                raise UsageError("an array; JSON lines are needed, one event on each: `jq -c '.[]'` makes them")
             pairs.append((as_key(_part(key, held)), held if value is None else _part(value, held)))
         except json.JSONDecodeError as error:
-            raise UsageError(f"{file}, line {number}: this is no JSON: {error.msg} at column {error.colno}") from error
-        except Exception as error:
+            raise UsageError(
+                f"{file}, line {number}: this is no JSON: {error.msg} at column {error.colno}; JSON lines are needed, "
+                "one event on each"
+            ) from error
+        except (UsageError, ValueError) as error:  # as a validator says it
             raise UsageError(f"{file}, line {number}: {error}") from error
+        except Exception as error:
+            raise UsageError(f"{file}, line {number}: {type(error).__name__}: {error}") from error
     if not pairs:
         raise UsageError(f"{file}: it has no events; JSON lines are needed, one event on each")
     return tuple(tuple(life) for life in by_key(numbered(pairs)).values())
@@ -166,7 +173,7 @@ class Recording:
         return st.just(stream)
 
     def keep(self, stream: Stream) -> None:
-        """All that there is has been kept in the file."""
+        """The file holds all that there is."""
 
     def another(self, chance: random.Random) -> Stream:
         if not self.independent:

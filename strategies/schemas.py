@@ -31,7 +31,10 @@ def is_avro(schema: Any) -> bool:
 def of_avro(schema: Any) -> Drawn:
     """Drawn of it as fastavro reads them: dicts, with dates, decimals and UUIDs where a logical type says so."""
     plain = schema if isinstance(schema, Mapping) else schema.to_json()
-    return _Avro().of(plain, "", "", 0)
+    try:
+        return _Avro().of(plain, "", "", 0)
+    except KeyError as error:
+        raise UsageError(f"the Avro schema lacks {error.args[0]!r} where it is needed") from error
 
 
 @attrs.define(eq=False)
@@ -65,10 +68,12 @@ class _Avro:
         if kind == "fixed":
             return st.binary(min_size=schema["size"], max_size=schema["size"])
         if kind == "array":
-            return st.lists(self.of(schema["items"], "", space, depth), max_size=MOST_ITEMS)
+            items = self.of(schema["items"], "", space, depth)
+            return st.lists(items, max_size=0 if items.is_empty else MOST_ITEMS)
         if kind == "map":
             values = self.of(schema["values"], "", space, depth)
-            return st.dictionaries(st.text(LETTERS, max_size=20), values, max_size=MOST_ITEMS)
+            most = 0 if values.is_empty else MOST_ITEMS
+            return st.dictionaries(st.text(LETTERS, max_size=20), values, max_size=most)
         return self._by_name(kind, name, space, depth)
 
     def _record(self, schema: Mapping[str, Any], space: str, depth: int) -> Drawn:

@@ -61,9 +61,15 @@ def tie_of(keys: str | Callable[[Any], Any], *, puts: bool) -> Tie:
 
 
 def as_key(field: Any) -> Any:
-    """What a producer makes of a field: text and bytes as they are, an enum's value, and the text of anything else."""
+    """What a producer makes of a field: text and bytes as they are, an enum's value, and the text of anything else.
+    Raises UsageError for what is made of several."""
     if field is None or type(field) in (str, bytes):
         return field
+    kind = type(field)
+    if isinstance(field, (Mapping, list, set, frozenset)) or is_model(kind) or is_dataclass(kind) or attrs.has(kind):
+        raise UsageError(
+            f"a {kind.__name__} is no key: {_short(field)}; take one that is a text or a number, such as 'customer.id'"
+        )
     return as_key(field.value) if isinstance(field, Enum) else str(field)
 
 

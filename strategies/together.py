@@ -15,8 +15,8 @@ from chaoskit.strategies.streams import Parts, parts_of
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event, Stream
 
-MOST_KEPT = 64
-"""Streams of each topic that are kept to be mixed anew."""
+MOST_STORED = 64
+"""Streams of each topic that are stored to be mixed anew."""
 
 
 def together(strategies: Mapping[str, SearchStrategy[Any]]) -> SearchStrategy[list[Event]]:
@@ -45,7 +45,7 @@ class Mixed:
     strategies: tuple[SearchStrategy[Any], ...]
     made_of: tuple[Parts | Dependent, ...]
     min_size: int = 1
-    _kept: dict[str, list[tuple[Event, ...]]] = attrs.field(factory=dict)
+    _stored: dict[str, list[tuple[Event, ...]]] = attrs.field(factory=dict)
 
     @property
     def is_of_parts(self) -> bool:
@@ -62,7 +62,7 @@ class Mixed:
         return _mixed(self.topics, st.tuples(*parts)).filter(lambda stream: 1 <= len(stream) <= most)
 
     def alike(self, stream: Stream) -> SearchStrategy[Stream]:
-        parts = [made.alike(_bare(own)) if own else st.just(Stream(())) for made, own in self._apart(stream)]
+        parts = [made.alike(_bare(own)) if own else st.just(Stream(())) for made, own in self._by_topic(stream)]
         return st.tuples(*parts).map(lambda drawn: self._in_the_places_of(stream, drawn))
 
     def _in_the_places_of(self, stream: Stream, drawn: Sequence[Stream]) -> Stream:
@@ -72,28 +72,28 @@ class Mixed:
         return Stream(tuple(by_id[event.id] for event in stream))
 
     def allows(self, stream: Stream) -> bool:
-        return all(len(own) >= made.min_size and made.allows(_bare(own)) for made, own in self._apart(stream) if own)
+        return all(len(own) >= made.min_size and made.allows(_bare(own)) for made, own in self._by_topic(stream) if own)
 
     def learn(self, stream: Stream) -> None:
-        for made, own in self._apart(stream):
+        for made, own in self._by_topic(stream):
             if own and not isinstance(made, Parts):
                 made.learn(_bare(own))
 
     def keep(self, stream: Stream) -> None:
-        for topic, (_, own) in zip(self.topics, self._apart(stream), strict=True):
-            kept = self._kept.setdefault(topic, [])
-            kept.append(own)
-            del kept[:-MOST_KEPT]
+        for topic, (_, own) in zip(self.topics, self._by_topic(stream), strict=True):
+            stored = self._stored.setdefault(topic, [])
+            stored.append(own)
+            del stored[:-MOST_STORED]
 
     def another(self, chance: random.Random) -> Stream:
-        parts = [chance.choice(self._kept[topic]) for topic in self.topics]
+        parts = [chance.choice(self._stored[topic]) for topic in self.topics]
         left = [list(part) for part in parts]
         order: list[Event] = []
         while any(left):
             order.append(chance.choices(left, [len(part) for part in left])[0].pop(0))
         return _numbered(order)
 
-    def _apart(self, stream: Stream) -> list[tuple[Parts | Dependent, tuple[Event, ...]]]:
+    def _by_topic(self, stream: Stream) -> list[tuple[Parts | Dependent, tuple[Event, ...]]]:
         return [
             (made, tuple(event for event in stream if event.topic == topic))
             for topic, made in zip(self.topics, self.made_of, strict=True)

@@ -126,7 +126,7 @@ def test_ci_tests_each_python_that_is_there_once_and_needs_none(tmp_path: Path) 
         ]
     )
     assert found == [((3, 12), Path("/a b/python3.12")), ((3, 13), Path("/a/python3.13"))]
-    assert all((ROOT / path).exists() for path in (*others.FAST, *others.CLIENTS))
+    assert all((ROOT / path).exists() for path in (*others.FAST, *others.INSIDE, *others.CLIENTS))
 
 
 def test_the_version_is_the_same_wherever_it_stands() -> None:

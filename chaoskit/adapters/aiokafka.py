@@ -9,7 +9,8 @@ from typing import Any
 from chaoskit.adapters.installed import library
 from chaoskit.adapters.kafka_group import GroupConsumer
 from chaoskit.adapters.kafka_positions import decoded, parts, size
-from chaoskit.execution.consumer import Source, StoppedTask
+from chaoskit.execution.consumer import Source
+from chaoskit.execution.stopped_task import StoppedTask
 from chaoskit.values.event import Message
 
 CREATE_TIME = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from chaoskit.adapters.seconds import second_of
@@ -39,10 +40,22 @@ def properties(source: Source, message: Message) -> dict[str, Any]:
         "delivery_mode": 2,
         "message_id": str(message.id),
         "timestamp": second_of(message),
-        "headers": dict(source.headers(message)),
+        "headers": {**source.headers(message), **_of_the_broker(message)},
     }
     if source.serializer is None:
         found["content_type"] = "application/json"
+    return found
+
+
+def _of_the_broker(message: Message) -> dict[str, Any]:
+    """The headers that it adds: of a quorum queue from the second delivery on, and of what was dead-lettered."""
+    found: dict[str, Any] = {}
+    if (message.attempt or 1) > 1:
+        found["x-delivery-count"] = (message.attempt or 1) - 1
+    if deaths := message.headers.get("x-death"):
+        time = datetime.fromtimestamp(second_of(message), UTC)
+        found["x-death"] = [{**death, "time": time} for death in deaths]
+        found |= {f"x-first-death-{what}": deaths[-1][what] for what in ("exchange", "queue", "reason")}
     return found
 
 

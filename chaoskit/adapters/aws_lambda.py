@@ -8,7 +8,6 @@ docs.aws.amazon.com/lambda (with-sqs, with-kinesis, with-ddb, services-sqs-error
 from __future__ import annotations
 
 import base64
-import hashlib
 import itertools
 import json
 import uuid
@@ -18,6 +17,7 @@ from typing import Any
 
 import attrs
 
+from chaoskit.adapters.aws_values import id_of, md5_of_attributes, md5_of_body, sequence_number, typed
 from chaoskit.adapters.dynamodb import Images, stream_record
 from chaoskit.adapters.refusing import NotHandled
 from chaoskit.adapters.seconds import second_of
@@ -33,6 +33,7 @@ Invoked = Callable[[Any], "list[Message]"]
 REGION, ACCOUNT = "us-east-1", "123456789012"
 _KINESIS = 0x205BF4E5C260000000067648A170005C181EEA << 36
 """Sequence numbers have 56 digits, of which the low bits name the shard."""
+_SIGNATURE = base64.b64encode(b"no signature: nothing is signed here".ljust(128)).decode()
 
 
 @attrs.frozen
@@ -135,7 +136,7 @@ def eventbridge(
             raise UsageError(f"the detail of an EventBridge event is a JSON object, not {message.value!r}")
         return {
             "version": "0",
-            "id": _uuid(message),
+            "id": id_of(message),
             "detail-type": detail_type if isinstance(detail_type, str) else detail_type(message),
             "source": source,
             "account": ACCOUNT,
@@ -215,7 +216,8 @@ def _runtime(function: LambdaFunction) -> Callable[[dict[str, Any]], Any]:
 
 
 def _of_queue(message: Message, body: str, headers: Mapping[str, Any]) -> dict[str, Any]:
-    sent, identity, count = int(message.timestamp * 1000), _uuid(message), message.attempt or 1
+    told = {name: typed(value) for name, value in headers.items()}
+    sent, identity, count = int(message.timestamp * 1000), id_of(message), message.attempt or 1
     attributes = {
         "ApproximateReceiveCount": str(count),
         "SentTimestamp": str(sent),
@@ -225,7 +227,7 @@ def _of_queue(message: Message, body: str, headers: Mapping[str, Any]) -> dict[s
     fifo = message.sequence is not None
     if fifo:
         attributes |= {
-            "SequenceNumber": str(message.sequence),
+            "SequenceNumber": sequence_number(message),
             "MessageGroupId": str(message.group),
             "MessageDeduplicationId": str(message.deduplication_id),
         }
@@ -236,7 +238,8 @@ def _of_queue(message: Message, body: str, headers: Mapping[str, Any]) -> dict[s
         "body": body,
         "attributes": attributes,
         "messageAttributes": {name: _attribute(value) for name, value in headers.items()},
-        "md5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
+        "md5OfBody": md5_of_body(body),
+        **({"md5OfMessageAttributes": md5_of_attributes(told)} if told else {}),
         "eventSource": "aws:sqs",
         "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{message.topic}{'.fifo' * fifo}",
         "awsRegion": REGION,
@@ -247,14 +250,14 @@ def _attribute(value: Any) -> dict[str, Any]:
     lists: dict[str, Any] = {"stringListValues": [], "binaryListValues": []}
     if isinstance(value, bytes):
         return {"binaryValue": base64.b64encode(value).decode(), **lists, "dataType": "Binary"}
-    kind = "Number" if isinstance(value, (int, float)) and not isinstance(value, bool) else "String"
-    return {"stringValue": str(value), **lists, "dataType": kind}
+    kind, text = typed(value)
+    return {"stringValue": text, **lists, "dataType": kind}
 
 
 def _notification(message: Message, text: str) -> dict[str, Any]:
     arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:{message.topic}{'.fifo' * (message.sequence is not None)}"
     host = f"https://sns.{REGION}.amazonaws.com"
-    numbered = {} if message.sequence is None else {"SequenceNumber": str(message.sequence)}
+    numbered = {} if message.sequence is None else {"SequenceNumber": sequence_number(message)}
     headers = {
         name: {"Type": kind["dataType"], "Value": kind.get("stringValue", kind.get("binaryValue"))}
         for name, kind in ((name, _attribute(value)) for name, value in message.headers.items())
@@ -262,15 +265,15 @@ def _notification(message: Message, text: str) -> dict[str, Any]:
     return {
         "Type": "Notification",
         # Of the notification, which has an id of its own.
-        "MessageId": _uuid(message, "notification"),
+        "MessageId": id_of(message, "notification"),
         **numbered,
         "TopicArn": arn,
         "Message": text,
         "Timestamp": _iso(message.timestamp, "milliseconds"),
         "SignatureVersion": "1",
-        "Signature": "EXAMPLE",
-        "SigningCertURL": f"{host}/SimpleNotificationService-0000000000000000000000.pem",
-        "UnsubscribeURL": f"{host}/?Action=Unsubscribe&SubscriptionArn={arn}:{_uuid(message, 'subscription')}",
+        "Signature": _SIGNATURE,
+        "SigningCertURL": f"{host}/SimpleNotificationService-{'0' * 32}.pem",
+        "UnsubscribeURL": f"{host}/?Action=Unsubscribe&SubscriptionArn={arn}:{id_of(message, 'subscription')}",
         **({"MessageAttributes": headers} if headers else {}),
     }
 
@@ -284,7 +287,7 @@ def _of_shard(message: Message, data: str) -> dict[str, Any]:
             "partitionKey": str(message.key),
             "sequenceNumber": str(number),
             "data": data,
-            "approximateArrivalTimestamp": message.timestamp,
+            "approximateArrivalTimestamp": round(message.timestamp, 3),
         },
         "eventSource": "aws:kinesis",
         "eventVersion": "1.0",
@@ -294,11 +297,6 @@ def _of_shard(message: Message, data: str) -> dict[str, Any]:
         "awsRegion": REGION,
         "eventSourceARN": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{message.topic}",
     }
-
-
-def _uuid(message: Message, of: str = "message") -> str:
-    """It stays on a redelivery, as AWS's ids do."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{of}/{message.topic}/{message.message_id or message.id}"))
 
 
 def _iso(timestamp: float, precision: str) -> str:

@@ -5,10 +5,10 @@ Its answers are those that AWS documents for the API, and its errors those of bo
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from chaoskit.adapters.aws_values import id_of, md5_of_attributes, md5_of_body, sequence_number, typed
 from chaoskit.adapters.installed import library
 from chaoskit.adapters.serializing import raw_value
 from chaoskit.adapters.stand_in import StandIn
@@ -16,7 +16,13 @@ from chaoskit.execution.consumer import Source
 from chaoskit.values.event import Message
 
 URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/"
-_FINE = {"ResponseMetadata": {"RequestId": "00000000-0000-0000-0000-000000000000", "HTTPStatusCode": 200}}
+_REQUEST = "00000000-0000-0000-0000-000000000000"
+_FINE = {
+    "ResponseMetadata": {
+        "RequestId": _REQUEST, "HTTPStatusCode": 200, "RetryAttempts": 0,
+        "HTTPHeaders": {"x-amzn-requestid": _REQUEST, "content-type": "application/x-amz-json-1.0"},
+    }
+}  # fmt: skip
 
 
 class Client(StandIn):
@@ -59,9 +65,9 @@ class Client(StandIn):
         self._given[handle] = message
         body = raw_value(message.value, self._source.serializer).decode()
         found: dict[str, Any] = {
-            "MessageId": message.message_id or str(message.id),
+            "MessageId": id_of(message),
             "ReceiptHandle": handle,
-            "MD5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
+            "MD5OfBody": md5_of_body(body),
             "Body": body,
         }
         if attributes := {name: at for name, at in system(message).items() if name in asked or "All" in asked}:
@@ -69,6 +75,8 @@ class Client(StandIn):
         carried = {name: at for name, at in self._source.headers(message).items() if _asks(name, named)}
         if carried:
             found["MessageAttributes"] = {name: _attribute(at) for name, at in carried.items()}
+            kinds = {name: typed(at) for name, at in carried.items()}
+            found["MD5OfMessageAttributes"] = md5_of_attributes(kinds)
         return found
 
     def delete_message(self, *, ReceiptHandle: str, QueueUrl: str = "") -> dict[str, Any]:
@@ -118,7 +126,7 @@ def system(message: Message) -> dict[str, str]:
         "ApproximateReceiveCount": str(message.attempt or 1),
     }  # fmt: skip
     for name, at in (
-        ("SequenceNumber", None if message.sequence is None else str(message.sequence).zfill(20)),
+        ("SequenceNumber", None if message.sequence is None else sequence_number(message)),
         ("MessageGroupId", message.group),
         ("MessageDeduplicationId", message.deduplication_id),
     ):
@@ -132,10 +140,8 @@ def _asks(name: str, asked: Sequence[str]) -> bool:
 
 
 def _attribute(value: Any) -> dict[str, Any]:
-    if isinstance(value, bytes):
-        return {"BinaryValue": value, "DataType": "Binary"}
-    kind = "Number" if isinstance(value, (int, float)) and not isinstance(value, bool) else "String"
-    return {"StringValue": str(value), "DataType": kind}
+    kind, sent = typed(value)
+    return {"BinaryValue" if kind == "Binary" else "StringValue": sent, "DataType": kind}
 
 
 def _error(code: str, text: str, operation: str) -> Exception:

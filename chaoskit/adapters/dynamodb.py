@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from chaoskit.adapters.aws_values import size_of_item
 from chaoskit.adapters.seconds import second_of
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
@@ -26,6 +27,7 @@ def stream_record(message: Message, keys: Sequence[str], images: Images | None) 
     described = {which: attribute_value(dict(item))["M"] for which, item in told.items() if item is not None}
     item = new if new is not None else old
     names = {key: _key_of(message, key, item, first=key == keys[0]) for key in keys}
+    described_keys = {key: attribute_value(value) for key, value in names.items()}
     return {
         "eventID": f"{int(number):032x}",
         "eventName": name,
@@ -33,10 +35,10 @@ def stream_record(message: Message, keys: Sequence[str], images: Images | None) 
         "eventSource": "aws:dynamodb",
         "dynamodb": {
             "ApproximateCreationDateTime": second_of(message),
-            "Keys": {key: attribute_value(value) for key, value in names.items()},
+            "Keys": described_keys,
             **described,
             "SequenceNumber": number,
-            "SizeBytes": len(repr(described)),
+            "SizeBytes": sum(map(size_of_item, (described_keys, *described.values()))),
             "StreamViewType": "NEW_IMAGE" if images is None else "NEW_AND_OLD_IMAGES",
         },
     }

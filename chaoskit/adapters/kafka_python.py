@@ -94,14 +94,13 @@ class KafkaConsumer(GroupConsumer):
 
     def commit_async(
         self, offsets: Mapping[Any, Any] | None = None, callback: Callable[[Any, Any], Any] | None = None
-    ) -> None:
-        """The same. `callback` is called at once."""
+    ) -> Any:
+        """The same. `callback` is called at once, with None for the broker's answer; the client's Future is done."""
         positions = self._positions.meant(offsets)
         self._positions.commit(positions)
         if callback is not None:
-            callback(
-                offsets or {self._library.TopicPartition(*each): offset for each, offset in positions.items()}, None
-            )
+            callback(offsets or {self._library.TopicPartition(*each): _at(positions[each]) for each in positions}, None)
+        return library("kafka.future", PACKAGE).Future().success(None)
 
     def committed(self, partition: Any, metadata: bool = False, timeout_ms: int | None = None) -> int | None:
         return self._positions.committed((partition.topic, partition.partition))
@@ -117,3 +116,9 @@ class KafkaConsumer(GroupConsumer):
     def assignment(self) -> set[Any]:
         """The partitions of which messages come."""
         return {self._library.TopicPartition(*each) for each in self._positions.assigned()}
+
+
+def _at(offset: int) -> Any:
+    """An `OffsetAndMetadata`, with the fields that the installed version has."""
+    kind = library("kafka", PACKAGE).OffsetAndMetadata
+    return kind(*({"offset": offset, "metadata": "", "leader_epoch": -1}[name] for name in kind._fields))

@@ -7,7 +7,8 @@ from typing import Any
 
 from chaoskit.adapters.installed import library
 from chaoskit.adapters.stand_in import StandIn
-from chaoskit.execution.consumer import Source, StoppedTask
+from chaoskit.execution.consumer import Source
+from chaoskit.execution.stopped_task import StoppedTask
 from chaoskit.values.event import Message
 
 PACKAGE = "nats-py"

@@ -9,7 +9,8 @@ from itertools import islice, takewhile
 from typing import Any
 
 from chaoskit.adapters.stand_in import StandIn
-from chaoskit.execution.consumer import ALL, Source, Stopped, StoppedTask
+from chaoskit.execution.consumer import ALL, Source, Stopped
+from chaoskit.execution.stopped_task import StoppedTask
 from chaoskit.values.event import Message
 
 Entry = tuple[Any, dict[Any, Any]]

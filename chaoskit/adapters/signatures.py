@@ -1,8 +1,8 @@
 """What providers send beside a webhook's body: ids and signatures, computed for each delivery as they document it.
 
 Sources: docs.stripe.com/webhooks/signature, docs.github.com/webhooks (validating-webhook-deliveries,
-webhook-events-and-payloads), shopify.dev/docs/apps/build/webhooks, api.slack.com (verifying-requests-from-slack,
-events-api).
+webhook-events-and-payloads, redelivering-webhooks), shopify.dev/docs/apps/build/webhooks, api.slack.com
+(verifying-requests-from-slack, events-api), github.com/standard-webhooks/standard-webhooks (spec).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hmac
 import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from chaoskit.adapters.envelopes import Envelope, signs
@@ -91,6 +92,7 @@ def shopify(secret: str, topic: Named = "orders/create", *, shop: str = "example
             "X-Shopify-Shop-Domain": shop,
             "X-Shopify-API-Version": "2025-04",
             "X-Shopify-Webhook-Id": _guid(message.message_id or message.id),
+            "X-Shopify-Triggered-At": datetime.fromtimestamp(message.timestamp, UTC).isoformat(),
             # The same for all that comes of one action of the merchant.
             "X-Shopify-Event-Id": _guid(message.id),
         }
@@ -100,12 +102,18 @@ def shopify(secret: str, topic: Named = "orders/create", *, shop: str = "example
 
 def slack(secret: str, *, now: Callable[[], float] | None = None) -> Sign:
     """`X-Slack-Signature`, by the app's signing `secret`. `now` as for Stripe. A value that is an event, with its
-    `type`, is sent in the envelope of `slack_event`, unless `body=` says something else."""
+    `type`, is sent in the envelope of `slack_event`, unless `body=` says something else.
+
+    What `Webhook(provider="slack")` sends again has `X-Slack-Retry-Num`, 1 to 3, and as the `X-Slack-Retry-Reason`
+    always http_timeout: whatever an endpoint had done by then, its answer may have come too late.
+    """
 
     def sign(message: Message, body: bytes) -> dict[str, str]:
         stamp = int(time.time() if now is None else now())
         signed = _hmac(secret, f"v0:{stamp}:".encode() + body)
-        return {"X-Slack-Request-Timestamp": str(stamp), "X-Slack-Signature": f"v0={signed.hex()}"}
+        retry = (message.attempt or 1) - 1
+        again = {"X-Slack-Retry-Num": str(retry), "X-Slack-Retry-Reason": "http_timeout"} if retry else {}
+        return {"X-Slack-Request-Timestamp": str(stamp), "X-Slack-Signature": f"v0={signed.hex()}", **again}
 
     signs(sign, _SLACK)
     return sign
@@ -125,6 +133,27 @@ def slack_event(message: Message) -> dict[str, Any]:
         "event_id": f"Ev{message.message_id or message.id}",
         "event_time": second_of(message),
     }
+
+
+def standard(secret: str, *, now: Callable[[], float] | None = None, prefix: str = "webhook") -> Sign:
+    """The headers of Standard Webhooks, by the endpoint's `secret`: "whsec_" and base64. `now` as for Stripe.
+
+    Svix sends the same as "svix-id" and so on: `prefix="svix"`. A retry keeps its id. Raises ValueError for a secret
+    that is no base64.
+    """
+    key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+
+    def sign(message: Message, body: bytes) -> dict[str, str]:
+        stamp = int(time.time() if now is None else now())
+        id_ = f"msg_{_guid(message.message_id or message.id)}"
+        signed = hmac.new(key, f"{id_}.{stamp}.".encode() + body, hashlib.sha256).digest()
+        return {
+            f"{prefix}-id": id_,
+            f"{prefix}-timestamp": str(stamp),
+            f"{prefix}-signature": f"v1,{base64.b64encode(signed).decode()}",
+        }
+
+    return sign
 
 
 _STRIPE = Envelope(

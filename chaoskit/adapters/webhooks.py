@@ -18,13 +18,13 @@ import attrs
 from chaoskit.adapters.envelopes import sent_by, what_is_missing
 from chaoskit.adapters.refusing import NotHandled
 from chaoskit.adapters.serializing import Headers, Serializer, raw_value
-from chaoskit.adapters.signatures import Sign, github, shopify, slack, slack_event, stripe, stripe_event
+from chaoskit.adapters.signatures import Sign, github, shopify, slack, slack_event, standard, stripe, stripe_event
 from chaoskit.execution.own_thread import in_own_thread
 from chaoskit.execution.retried import Final, as_final
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
-__all__ = ["asgi", "github", "shopify", "slack", "slack_event", "stripe", "stripe_event", "wsgi"]
+__all__ = ["asgi", "github", "shopify", "slack", "slack_event", "standard", "stripe", "stripe_event", "wsgi"]
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
@@ -96,13 +96,18 @@ class _Request:
 
 @attrs.frozen
 class _Answer:
-    """`error`: what the application raised, whatever it had answered; `sent` tells whether all of an answer was."""
+    """`error`: what the application raised, whatever it had answered; `sent` tells whether all of an answer was.
+    `wants_no_retry`: it asks Slack not to try again."""
 
     status: int
+    wants_no_retry: bool
     text: str
     sent: bool
     error: Exception | None
 
+
+NO_RETRY = "x-slack-no-retry"
+"""The header with which an endpoint that fails says to Slack that the event need not come again."""
 
 NEVER_2XX = (
     "No request was answered with 2xx: check the path ({path}), sign=, which needs the endpoint's secret, and body=, "
@@ -124,6 +129,9 @@ class _Answered:
             came = f"HTTP {answer.status}" if raised is None else f"{type(raised).__name__}: {raised}"
             raise UsageError(f"the endpoint took no request ({came}): {request.lacks}") from raised
         self._has_settled = self._has_settled or settled
+        if answer.wants_no_retry and answer.sent and not settled:
+            asked = NotHandled(f"HTTP {answer.status}, and {NO_RETRY}: {answer.text}")
+            raise as_final(answer.error or asked, Final("webhook.no_retry", used_up=False))
         if answer.error is not None:
             raise as_final(answer.error, Final("webhook", used_up=False)) if settled else answer.error
         if not settled:
@@ -159,13 +167,13 @@ def _request(
 
 
 def _call_wsgi(app: Wsgi, request: _Request) -> _Answer:
-    status, sent = 0, False
+    status, no_retry, sent = 0, False, False
     parts: list[bytes] = []
     error: Exception | None = None
 
     def start_response(line: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], None]:
-        nonlocal status
-        status = int(line.split()[0])
+        nonlocal status, no_retry
+        status, no_retry = int(line.split()[0]), any(name.lower() == NO_RETRY for name, _ in headers)
         return parts.append
 
     try:
@@ -179,7 +187,7 @@ def _call_wsgi(app: Wsgi, request: _Request) -> _Answer:
                 chunks.close()
     except Exception as raised:  # noqa: BLE001 - an application may fail with anything
         error = raised
-    return _Answer(status, _shown(parts), sent, error)
+    return _Answer(status, no_retry, _shown(parts), sent, error)
 
 
 def _environ(request: _Request) -> dict[str, Any]:
@@ -211,7 +219,7 @@ def _environ(request: _Request) -> dict[str, Any]:
 
 
 async def _call_asgi(app: Asgi, request: _Request) -> _Answer:
-    status, sent = 0, False
+    status, no_retry, sent = 0, False, False
     parts: list[bytes] = []
     error: Exception | None = None
     requests = [{"type": "http.request", "body": request.body, "more_body": False}]
@@ -222,9 +230,10 @@ async def _call_asgi(app: Asgi, request: _Request) -> _Answer:
         return requests.pop()
 
     async def send(event: dict[str, Any]) -> None:
-        nonlocal status, sent
+        nonlocal status, no_retry, sent
         if event["type"] == "http.response.start":
             status = event["status"]
+            no_retry = any(bytes(name).decode("latin-1").lower() == NO_RETRY for name, _ in event.get("headers", ()))
         elif event["type"] == "http.response.body":
             parts.append(event.get("body", b""))
             sent = not event.get("more_body", False)
@@ -233,7 +242,7 @@ async def _call_asgi(app: Asgi, request: _Request) -> _Answer:
         await app(_scope(request), receive, send)
     except Exception as raised:  # noqa: BLE001 - an application may fail with anything
         error = raised
-    return _Answer(status, _shown(parts), sent, error)
+    return _Answer(status, no_retry, _shown(parts), sent, error)
 
 
 def _scope(request: _Request) -> dict[str, Any]:

@@ -17,10 +17,12 @@ def base_of(broker: Broker) -> type[Settings]:
     for kind in type(broker).__mro__:
         if BROKERS.get(kind.__name__) is kind:
             return BROKERS[kind.__name__]
+    if isinstance(broker, type):
+        raise UsageError(f"broker={broker.__name__}: a class, and no broker yet: write {broker.__name__}()")
     name = type(broker).__name__
     raise UsageError(
         f"broker={broker!r}: a class of your own must extend one of chaoskit's brokers, such as class {name}(Kafka): "
-        "else a failure of it could be neither told nor saved"
+        "else a failure of it could be neither reported nor saved"
     )
 
 

@@ -11,7 +11,7 @@ import attrs
 from chaoskit.brokers.fields import assignments
 from chaoskit.brokers.frameworks import FRAMEWORKS
 from chaoskit.brokers.impossible import Impossible
-from chaoskit.brokers.overlaps import how_to_rule_out, why_no_overlap
+from chaoskit.brokers.overlaps import Ways, how_to_rule_out, why_no_overlap
 from chaoskit.brokers.sentences import Cause, sentences
 from chaoskit.brokers.serialization import Serialization
 from chaoskit.brokers.timing import timing_of
@@ -139,12 +139,7 @@ class Settings:
         # The same words would be wrong under half of the settings of a broker, so the model is asked.
         if kind is Fail:
             return self._what_keeps_order_at_a_failure()
-        if kind is Overlap:
-            words = self.words
-            rehash = words.ruled_out_by(Rehash) if self.why_impossible(Rehash) is None else None
-            zombie, overtake = words.ruled_out_by(Zombie), words.ruled_out_by(Overtake)
-            return how_to_rule_out(self._handing_out(), zombie, overtake, rehash)
-        return self.words.ruled_out_by(kind)
+        return ways_without_overlap(self).text if kind is Overlap else self.words.ruled_out_by(kind)
 
     def _what_keeps_order_at_a_failure(self) -> str:
         """What the model does with a failed attempt decides: it is lost, it is overtaken, or it is not."""
@@ -299,3 +294,11 @@ def routing(
 def one_queue(key: Any, position: int, count: int) -> int:
     """Everything goes to the same queue."""
     return 0
+
+
+def ways_without_overlap(broker: Settings) -> Ways:
+    """What rules two executions at once out."""
+    words = _words(broker)
+    rehash = words.ruled_out_by(Rehash) if broker.why_impossible(Rehash) is None else None
+    hands_out = broker._handing_out()
+    return how_to_rule_out(hands_out, words.ruled_out_by(Zombie), words.ruled_out_by(Overtake), rehash)

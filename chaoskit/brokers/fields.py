@@ -85,7 +85,7 @@ def without_effect(broker: Any, settings: Iterable[str], where: str) -> None:
     for each in settings:
         field = attrs.fields_dict(type(broker))[each]
         value = getattr(broker, each)
-        # The default may stand for "not given": attrs does not tell the two apart.
+        # The default may stand for "not given": attrs does not distinguish the two.
         if value != field.default:
             raise UsageError(f"{_as_given(broker, field, value)}: {each} has no effect with {where}")
 

@@ -94,6 +94,11 @@ FRAMEWORKS: Mapping[str, GivesUp] = {
         "acknowledged as failed",
         "ack_policy=AckPolicy.NACK_ON_ERROR, so that it is shown again",
     ),
+    "webhook.no_retry": GivesUp(
+        "the endpoint failed, and its answer had X-Slack-No-Retry: Slack does not send it again",
+        "failed, and not to come again",
+        "no X-Slack-No-Retry in the answer to what was not handled",
+    ),
     "webhook": GivesUp(
         "it failed behind an answer of 2xx: the provider takes it for handled, and does not send it again",
         "failed behind the answer",

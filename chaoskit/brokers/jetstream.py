@@ -198,7 +198,7 @@ class JetStream(Settings):
             settles="at_hand_over" if self.ack_policy == "none" else "after_run",
             settles_setting="ack_policy='none'",
             late_ack="accepted",
-            ack_all=self.ack_policy == "all",
+            covers=_all_before if self.ack_policy == "all" else None,
             limit=self.max_deliver if limited else None,
             limit_setting=f"max_deliver={self.max_deliver}",
             dead="limit" if limited and self.dead_letters else "never",
@@ -326,6 +326,10 @@ def _fields(partitions: int, event: Event, step: Raw) -> dict[str, Any]:
 
 def _identified(partitions: int, event: Event, step: Raw) -> dict[str, Any]:
     return {**_fields(partitions, event, step), "deduplication_id": str(event.id)}
+
+
+def _all_before(state: QueueState, at: int) -> list[int]:
+    return [other for other in state.before(at) if state.messages[other].phase == "out"]
 
 
 def _requested(state: QueueState, at: int) -> frozenset[int]:

@@ -101,6 +101,7 @@ RETRY_TOPIC = WORDS.but(
             "max_attempts. With retry topics Kafka's order is lost",
         ),
     },
+    beside="a topic and its retry topic have a listener each",
     dead="to the retry topic",
     set_aside="it was published {dead}",
 )

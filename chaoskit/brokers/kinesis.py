@@ -307,10 +307,9 @@ class Kinesis(Settings):
         home, growth = routing(lambda key: key_bytes(self, key), by_md5_range, self.shards, grows=self.growth)
         producer = Producer(home, self.shards, max_in_flight=self.records_per_put)
         if self.consumer == "kcl":
-            reading = Reading(
-                self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True, only_forward=True
-            )
-            own = COMMITS if self.checkpoint_every is None else verbs.by_itself("checkpoint_every")
+            every, blocks = self.checkpoint_every, not self.dead_letters
+            reading = Reading(self.workers, every, "retry", 10, blocks, resets=True, takes=_only_forward)
+            own = COMMITS if every is None else verbs.by_itself("checkpoint_every")
             return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True, verbs=own, handover=SHARD)
         policy = LeasePolicy(
             # One invocation of a shard at a time, or so many.
@@ -320,7 +319,7 @@ class Kinesis(Settings):
             window=self.batch_size,
             goes_on=self.report_batch_item_failures,
             # With both, AWS splits at the failure that was reported: then nothing is halved.
-            bisects=self.bisect_batch_on_function_error and not self.report_batch_item_failures,
+            split=_in_halves if self.bisect_batch_on_function_error and not self.report_batch_item_failures else None,
             max_attempts=10 if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts + 1,
             gives_up="never" if self.maximum_retry_attempts < 0 else "lost",
             # A function ends at its timeout.
@@ -331,7 +330,7 @@ class Kinesis(Settings):
             one_lane=True,
             whole=True,
             failed="from the lowest" if self.report_batch_item_failures else None,
-            again="halves" if policy.bisects else "same",
+            again="same" if policy.split is None else "halves",
         )
         return QueueSettings(
             self.stream, producer, policy, _record, growth=growth, style="invoked", verbs=verbs.INVOKED,
@@ -350,6 +349,16 @@ _IDLE = {
     "lambda": ("workers", "checkpoint_every", "parent_first", "start_at_latest", "checkpoint_resets", "dead_letters"),
 }
 """Settings that this consumer does not read."""
+
+
+def _in_halves(size: int) -> list[int]:
+    """BisectBatchOnFunctionError. Of a single record there is no first half."""
+    return [half for half in (size // 2, size - size // 2) if half]
+
+
+def _only_forward(committed: int, offset: int) -> bool:
+    """The KCL does not take a checkpoint behind the last one."""
+    return offset >= committed
 
 
 def _record(event: Event, step: Raw) -> dict[str, Any]:

@@ -11,12 +11,11 @@ from chaoskit.brokers.base import Settings
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization
-from chaoskit.brokers.sqs_fifo import FIFO, fifo_groups, fifo_queue, fifo_rules, impossible_fifo
+from chaoskit.brokers.sqs_fifo import FIFO, fifo_queue, fifo_rules, impossible_fifo, of_either
 from chaoskit.brokers.sqs_standard import (
     NO_RETENTION,
     SOURCES,
     STANDARD,
-    STANDARD_QUEUE,
     impossible_standard,
     standard_queue,
     standard_rules,
@@ -119,9 +118,7 @@ class LambdaSqs(Settings):
 
     @property
     def serialization(self) -> Serialization:
-        if self.fifo:
-            return fifo_groups(self.batch_size)
-        return attrs.evolve(STANDARD_QUEUE, allowed_by={"fifo": True})
+        return of_either(self.fifo, self.batch_size)
 
     def stages(self) -> QueueSettings:
         return attrs.evolve(self._queue(), verbs=verbs.INVOKED)

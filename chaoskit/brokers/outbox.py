@@ -17,9 +17,9 @@ from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, competing, partitions
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.partitioners import by_murmur2
-from chaoskit.models.producer import Producer
+from chaoskit.models.producer import Logs, Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import LeasePolicy
+from chaoskit.models.queue.policy import LeasePolicy, as_written
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.relay import capture, relay_by_id, relay_by_visibility, relays_at_once
 from chaoskit.traces.log.rules import LogRules, Writes
@@ -315,8 +315,7 @@ class Outbox(Settings):
             # The consumer behind them tries again in place.
             returns="front",
             gives_up="dead" if self.dead_letters else "never",
-            # SELECT … ORDER BY id, or by (xid, id), which is how they were published.
-            by_id=self.cursor != "xid",
+            published_at=_by_xid if self.cursor == "xid" else as_written,
         )
         producer = Producer(one_queue, 1, max_in_flight=self.open_transactions)
         return QueueSettings(
@@ -334,6 +333,11 @@ class Outbox(Settings):
 def _became_visible_late(row: str, before: Iterable[str]) -> bool:
     """A row behind one with a higher id is below the cursor already: `WHERE id > :last` passes it over."""
     return any(natural_key(other) > natural_key(row) for other in before)
+
+
+def _by_xid(logs: Logs, position: int) -> int:
+    """SELECT … ORDER BY xid, id, which is how they were published; else ORDER BY id."""
+    return logs.partitions[0].index(position)
 
 
 def _published(event: Event, step: Raw) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""Who permits two executions at once, what is said of them, and what rules them out: by what the broker says of a
-`Zombie`, whose message is lent a second time, and of an `Overtake` among consumers that compete."""
+"""Who permits two executions at once, what the reports state of them, and what rules them out: by what the broker
+states of a `Zombie`, whose message is lent a second time, and of an `Overtake` among consumers that compete."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+
+import attrs
 
 from chaoskit.brokers.impossible import Impossible
 from chaoskit.models.faults.overlap import lends_again, lets_compete
@@ -26,9 +28,25 @@ IN_THE_STATE = (
     "second insert, and a fencing token refuses a late owner"
 )
 """What helps on every broker."""
-ONE_MESSAGE = "For two executions of one message: "
-TWO_MESSAGES = "For two messages of one key at once"
-"""What a setting helps against follows."""
+ONE_MESSAGE = "for two executions of one message"
+TWO_MESSAGES = "for two messages of one key at once"
+"""What a setting helps against."""
+NO_RETRY_TOPIC = f'{TWO_MESSAGES}: on_error="retry", as a retry topic has a listener of its own'
+
+
+@attrs.frozen
+class Ways:
+    """What rules two executions at once out: in the handler; and of the broker's settings, which ones against which of
+    the two, by what they help against. One that has none against it is not there."""
+
+    handler: str = IN_THE_STATE
+    one_message: str = ""
+    two_messages: str = ""
+
+    @property
+    def text(self) -> str:
+        settings = (f"{text[0].upper()}{text[1:]}" for text in (self.one_message, self.two_messages) if text)
+        return ". ".join([self.handler, *settings])
 
 
 def why_no_overlap(hands_out: HandsOut, impossible: Mapping[FaultKind, Impossible]) -> Impossible | None:
@@ -48,16 +66,18 @@ def why_no_overlap(hands_out: HandsOut, impossible: Mapping[FaultKind, Impossibl
     return Impossible(f"{alone.why}, and {competes.why}", {**competes.allowed_by, **alone.allowed_by})
 
 
-def how_to_rule_out(hands_out: HandsOut, zombie: str, overtake: str, rehash: str | None) -> str:
+def how_to_rule_out(hands_out: HandsOut, zombie: str, overtake: str, rehash: str | None) -> Ways:
     """What rules it out, where these rule out a `Zombie`, an `Overtake` and a `Rehash`; None where no key moves."""
-    found = [IN_THE_STATE]
-    if not isinstance(hands_out, LeasePolicy) or lends_again(hands_out):
-        found.append(f"{ONE_MESSAGE}{zombie}")
-    if isinstance(hands_out, LeasePolicy) and lets_compete(hands_out):
-        found.append(f"{TWO_MESSAGES}: {overtake}")
-    elif not isinstance(hands_out, LeasePolicy) and hands_out.consumers > 1 and rehash is not None:
-        found.append(f"{TWO_MESSAGES}, while it moves: {rehash}")
-    return ". ".join(found)
+    lends = not isinstance(hands_out, LeasePolicy) or lends_again(hands_out)
+    one = f"{ONE_MESSAGE}: {zombie}" if lends else ""
+    two = ""
+    if isinstance(hands_out, LeasePolicy):
+        two = f"{TWO_MESSAGES}: {overtake}" if lets_compete(hands_out) else ""
+    elif hands_out.consumers > 1 and rehash is not None:
+        two = f"{TWO_MESSAGES}, while it moves: {rehash}"
+    if not isinstance(hands_out, LeasePolicy) and hands_out.passes_failed:
+        two = f"{two}; {NO_RETRY_TOPIC}" if two else NO_RETRY_TOPIC
+    return Ways(IN_THE_STATE, one, two)
 
 
 def meanwhile(number: int, steps: Sequence[Step]) -> list[Step]:

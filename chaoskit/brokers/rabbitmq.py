@@ -339,7 +339,7 @@ def _classic(queue: str, event: Event, step: Raw, reason: str = "rejected") -> d
 
 
 def _quorum(queue: str, event: Event, step: Raw) -> dict[str, Any]:
-    """A quorum queue adds x-delivery-count, which is 0 at first; `attempt` counts from 1."""
+    """A quorum queue adds x-delivery-count from the second delivery on; `attempt` counts from 1."""
     carried = _classic(queue, event, step, "delivery_limit")
     carried["attempt"] = step[5]
     return carried

@@ -36,7 +36,7 @@ def sentences(schedule: Schedule, events: Sequence[Event], words: Words, partiti
             found.append((fault, _sentence(_appearance(fault, number, schedule.steps), account)))
         if step.raised and not step.point and place_of(step) not in refused:
             refused.add(place_of(step))
-            # What raised is the call, and of the others in it nothing more is to be said.
+            # What raised is the call, and of the others in it there is nothing more to report.
             more = [n for n in call if schedule.steps[n].raised] if number in call else [number]
             if number == more[0]:
                 found.append((step, _refusals(more, account)))
@@ -90,7 +90,7 @@ def _was(ids: Sequence[EventId | None]) -> str:
 
 @attrs.frozen
 class _Account:
-    """What is to be told, and in which words. `brought`: see `brought_back`."""
+    """What is to be reported, and in which words. `brought`: see `brought_back`."""
 
     steps: Sequence[Step]
     events: Sequence[Event]
@@ -221,12 +221,17 @@ def _meanwhile(fault: Overlap, number: int, account: _Account) -> str:
     step, between = steps[number], meanwhile(number, steps)
     if fault.others:
         others = [each.event for each in between]
-        return f"{names_of(others)} {_was(others)} handled in the meantime"
+        beside = f" ({words.beside})" if words.beside and any(map(_is_retry, [step, *between])) else ""
+        return f"{names_of(others)} {_was(others)} handled in the meantime{beside}"
     new = next((s.consumer for s in steps[number:] if s.action == "take over" and s.fault == fault), step.consumer)
     facts = {"old": step.consumer, "new": new, "held": step.event, "record": words.record(step), "event": step.event}
     lent = words.of(Zombie).happened.format(**words.names, **facts)
     rest = [each.event for each in between if each.event != step.event]
     return f"{lent}{f', with {names_of(rest)} in between' if rest else ''}"
+
+
+def _is_retry(step: Step) -> bool:
+    return step.copy is not None and step.copy.retries > 0
 
 
 def _then(shown: _Appearance, account: _Account) -> str:
@@ -239,7 +244,7 @@ def _then(shown: _Appearance, account: _Account) -> str:
     later = [each for each in account.steps[shown.number + 1 :] if each.event == step.event]
     fates = [each.action for each in later]
     gone = next((place for place, fate in enumerate(fates) if fate in ("park", "skip")), None)
-    # Of two deaths that are the same fault the first is told.
+    # Of two deaths that are the same fault the first is reported.
     if gone is not None and all(each.action == "die" and each.fault == step.fault for each in later[:gone]):
         too = "it came again, and its process was killed at its last delivery, too; " if gone else ""
         back = f"; later it was {words.put_back} as a new message" if "put back" in fates else ""
@@ -276,7 +281,7 @@ def _growth(fault: Rehash, account: _Account, key: str) -> dict[str, object]:
 def _failed(number: int, account: _Account) -> dict[str, object]:
     """What became of the message whose attempt failed at this step, and what went before it meanwhile."""
     step, rest, words = account.steps[number], account.steps[number + 1 :], account.words
-    # That it was refused to the end is told as the handler's doing, in a sentence of its own.
+    # That it was refused to the end is reported as the handler's doing, in a sentence of its own.
     mine = [i for i, s in enumerate(rest) if s.event == step.event and s.action != "refuse"]
     fates = [rest[i].action for i in mine]
     again = next((i for i in mine if rest[i].action in ("deliver", "fail")), len(rest))

@@ -10,11 +10,10 @@ from chaoskit.brokers.base import Settings
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name, without_effect
 from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization
-from chaoskit.brokers.sqs_fifo import FIFO, fifo_groups, fifo_queue, fifo_rules, impossible_fifo
+from chaoskit.brokers.sqs_fifo import FIFO, fifo_queue, fifo_rules, impossible_fifo, of_either
 from chaoskit.brokers.sqs_standard import (
     SOURCES,
     STANDARD,
-    STANDARD_QUEUE,
     impossible_standard,
     standard_queue,
     standard_rules,
@@ -90,9 +89,7 @@ class SnsSqs(Settings):
 
     @property
     def serialization(self) -> Serialization:
-        if self.fifo:
-            return fifo_groups(self.max_number_of_messages)
-        return attrs.evolve(STANDARD_QUEUE, allowed_by={"fifo": True})
+        return of_either(self.fifo, self.max_number_of_messages)
 
     def stages(self) -> QueueSettings:
         if self.fifo:

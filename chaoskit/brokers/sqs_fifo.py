@@ -16,7 +16,7 @@ from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, without_effect
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.serialization import Serialization, keys
-from chaoskit.brokers.sqs_standard import NO_DLQ, SOURCES, STANDARD, gives_up, standard_rules
+from chaoskit.brokers.sqs_standard import NO_DLQ, SOURCES, STANDARD, STANDARD_QUEUE, gives_up, standard_rules
 from chaoskit.brokers.timing import INVISIBLE, timed
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.handover import Handover
@@ -209,6 +209,11 @@ def fifo_groups(batch: int) -> Serialization:
         quota=f"{CALLS_PER_SECOND} calls a second of each action without high throughput: {per_second:,} messages a "
         f"second with {'one message' if batch == 1 else f'{batch} messages'} a request",
     )
+
+
+def of_either(fifo: bool, batch: int) -> Serialization:
+    """Of a system that reads a queue of either kind."""
+    return fifo_groups(batch) if fifo else attrs.evolve(STANDARD_QUEUE, allowed_by={"fifo": True})
 
 
 def impossible_fifo(max_receive_count: int | None, send_batch: int, loses: bool) -> Reasons:

@@ -23,12 +23,12 @@ def timed(part: Part, default: Any, text: str) -> Any:
 
 def timing_of(broker: Any, usual: Timing) -> Timing:
     """The usual times with those of this broker's settings in their place."""
-    said: dict[str, Any] = {}
+    own: dict[str, Any] = {}
     for field in attrs.fields(type(broker)):
         part, value = field.metadata.get("timing"), getattr(broker, field.name)
         if part is not None and value is not None:
-            said[part] = (float(value),) if part == "retries" else float(value)
-    return attrs.evolve(usual, **said)
+            own[part] = (float(value),) if part == "retries" else float(value)
+    return attrs.evolve(usual, **own)
 
 
 CONNECTED = Timing(lease=0.0, retries=(0.0,))

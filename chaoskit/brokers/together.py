@@ -43,11 +43,11 @@ class Together(Anything):
         if kind is Overtake:
             return None
         pairs = zip(self.topics, self.brokers, strict=True)
-        told = [(topic, why) for topic, broker in pairs if (why := broker.why_impossible(kind)) is not None]
-        if len(told) < len(self.topics):
+        reasons = [(topic, why) for topic, broker in pairs if (why := broker.why_impossible(kind)) is not None]
+        if len(reasons) < len(self.topics):
             return None
-        each = [f"{topic}: {why}" for topic, why in told]
-        return "; ".join(each if len({why for _, why in told}) > 1 else [told[0][1]])
+        each = [f"{topic}: {why}" for topic, why in reasons]
+        return "; ".join(each if len({why for _, why in reasons}) > 1 else [reasons[0][1]])
 
     def drops(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for broker in self.brokers for name in broker.drops()))
@@ -62,14 +62,14 @@ class Together(Anything):
 
     @property
     def promises_no_order(self) -> str:
-        told = dict.fromkeys(broker.promises_no_order.rstrip(".") for broker in self.brokers)
-        return "" if "" in told else f"{'; '.join(told)}."  # of one that does, it may be its order that is broken
+        reasons = dict.fromkeys(broker.promises_no_order.rstrip(".") for broker in self.brokers)
+        return "" if "" in reasons else f"{'; '.join(reasons)}."  # of one that does, it may be its order that is broken
 
     def ruled_out_by(self, kind: FaultKind) -> str:
         pairs = zip(self.topics, self.brokers, strict=True)
         able = {topic: broker for topic, broker in pairs if broker.why_impossible(kind) is None}
-        told = {topic: broker.ruled_out_by(kind).rstrip(".") for topic, broker in able.items()}
-        return ". ".join([APART, *_each(told)] if kind is Overtake else _each(told))
+        reasons = {topic: broker.ruled_out_by(kind).rstrip(".") for topic, broker in able.items()}
+        return ". ".join([APART, *_each(reasons)] if kind is Overtake else _each(reasons))
 
     def what_rules_out(self, kind: FaultKind, faults: Sequence[Fault], events: Sequence[Event]) -> str:
         """The same of those `faults` that are of this kind: for the streams that have them."""
@@ -77,8 +77,8 @@ class Together(Anything):
         at = {fault.at: model.holds(fault) for fault in faults if type(fault) is kind}
         topics = {event.topic for event in events if event.id in at and not at[event.id]}
         pairs = zip(self.topics, self.brokers, strict=True)
-        told = {topic: broker.ruled_out_by(kind).rstrip(".") for topic, broker in pairs if topic in topics}
-        found = [*([APART] if any(at.values()) else []), *_each(told)]
+        reasons = {topic: broker.ruled_out_by(kind).rstrip(".") for topic, broker in pairs if topic in topics}
+        found = [*([APART] if any(at.values()) else []), *_each(reasons)]
         # Of another kind than those that were met it is asked where the order of all was not fixed.
         return ". ".join(found) or self.ruled_out_by(kind)
 
@@ -152,7 +152,9 @@ class Together(Anything):
         raise UsageError(f"ask the broker of each stream: {', '.join(self.topics)} are of {len(self.brokers)} brokers")
 
 
-def _each(told: Mapping[str, str]) -> list[str]:
+def _each(reasons: Mapping[str, str]) -> list[str]:
     """What each stream's broker says, once where all say the same."""
-    texts = [f"{topic}: {text}" for topic, text in told.items()] if len(set(told.values())) > 1 else told.values()
+    texts = (
+        [f"{topic}: {text}" for topic, text in reasons.items()] if len(set(reasons.values())) > 1 else reasons.values()
+    )
     return list(dict.fromkeys(texts))

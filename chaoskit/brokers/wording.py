@@ -77,7 +77,8 @@ class Words:
     `no_order` says that the broker keeps no order within a key, where it does not, as what follows a colon.
     `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called.
     `shown_again`, `set_aside` and `skipped` are what becomes of a message whose handler raised; `whole_batch` says
-    which setting brings back that message alone, where its whole batch comes again.
+    which setting brings back that message alone, where its whole batch comes again. `beside`: who reads what was
+    published for another try, and who reads all else, where these are two.
     """
 
     wordings: Mapping[FaultKind, Wording]
@@ -96,6 +97,7 @@ class Words:
     skipped: str = "it was dropped, and nothing brings it back"
     whole_batch: str = ""
     no_order: str = ""
+    beside: str = ""
 
     def of(self, kind: FaultKind) -> Wording:
         """What this broker says of a kind of fault: its own words, or else the kind's."""

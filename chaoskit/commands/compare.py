@@ -14,7 +14,7 @@ import click
 from chaoskit.brokers.written import broker_of
 from chaoskit.commands.console import own_errors, say, show_renderable, write_out
 from chaoskit.pytest.comparison import Comparison, compared
-from chaoskit.report import tolerance as told
+from chaoskit.report import tolerance as tolerance_report
 from chaoskit.report.files import why_not, write
 from chaoskit.values.clock import now
 from chaoskit.values.errors import UsageError
@@ -75,12 +75,12 @@ def compare(brokers: tuple[str, ...], markdown: Path | None, arguments: tuple[st
             raise click.UsageError(why)
         tolerances = list(found.tolerances.values())
         if markdown is None or str(markdown) != "-":
-            show_renderable(told.Compared(tolerances, [*found.errors.items(), *found.skipped.items()]))
+            show_renderable(tolerance_report.Compared(tolerances, [*found.errors.items(), *found.skipped.items()]))
             say(_in_all(tolerances, found))
         for file, error in found.broken_files.items():
             say(f"{file} cannot be imported: {error}", err=True)
         if markdown is not None:
-            _write(markdown, told.comparison_markdown(tolerances))
+            _write(markdown, tolerance_report.comparison_markdown(tolerances))
         sys.exit(2 if found.broken_files else int(_is_worse(tolerances) or bool(found.errors)))
 
 
@@ -131,16 +131,16 @@ def _standing() -> Iterator[Callable[[str], None]]:
     """How it stands, on standard error, whatever pytest does with that: in a terminal one line that goes away again, in
     a log a line now and then."""
     with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace") as out:
-        said = now()
+        shown_at = now()
 
         def says(what: str) -> None:
-            nonlocal said
+            nonlocal shown_at
             line = for_log(what)
             if out.isatty():
                 width = os.get_terminal_size(out.fileno()).columns - 1
                 out.write(f"\r\x1b[K{line if len(line) <= width else f'{line[: width - 1]}…'}")
-            elif now() - said >= EVERY:
-                said = now()
+            elif now() - shown_at >= EVERY:
+                shown_at = now()
                 out.write(f"{line}\n")
             out.flush()
 

@@ -90,8 +90,8 @@ def _write_test(paths: Sequence[Path], rootdir: Path | None, output: Path | None
         if len(names) > 1:
             shown = [in_line(str(name)) for name in names.values()]
             more = [f"and {len(shown) - MOST_LISTED} more"] if len(shown) > MOST_LISTED else []
-            told = f"--as-test makes a test of one repro file, and these are {len(names)}: name one of"
-            raise click.UsageError(f"{told} {', '.join([*shown[:MOST_LISTED], *more])}")
+            refused = f"--as-test makes a test of one repro file, and these are {len(names)}: name one of"
+            raise click.UsageError(f"{refused} {', '.join([*shown[:MOST_LISTED], *more])}")
         ((path, name),) = names.items()
         try:
             repro = read(path)

@@ -5,11 +5,14 @@ Asking again says that what came before is handled. Where nothing is left, a loo
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
+from chaoskit.execution.tasks import Stop, cancellations
 from chaoskit.values.event import Message
+
+if TYPE_CHECKING:
+    import asyncio
 
 ALL = 1 << 60
 """As many messages as the broker gives in one call."""
@@ -18,12 +21,8 @@ IDLE = 3
 """So many times a loop that polls is told that there is nothing, before it is stopped."""
 
 
-class Stopped(KeyboardInterrupt):
+class Stopped(Stop, KeyboardInterrupt):
     """Raised by a poll when nothing is left and the loop goes on asking: whoever runs such a loop stops it so."""
-
-
-class StoppedTask(asyncio.CancelledError):
-    """The same in a task."""
 
 
 class Source:
@@ -79,6 +78,8 @@ class Source:
 
     async def wait(self) -> Message:
         """The same for a task that waits for a message: its task is cancelled when nothing is left."""
+        from chaoskit.execution.stopped_task import StoppedTask
+
         message = self.take()
         if message is None:
             raise StoppedTask
@@ -88,6 +89,8 @@ class Source:
         """Call `call_one`, which calls the user's callback, with each message, in a task beside the one that calls
         this, which waits for something else. At the end that task is cancelled, as by whoever stops it; what is raised
         here is raised there by `ended`."""
+        import asyncio
+
         waiting, self.callback = asyncio.current_task(), callback
         assert waiting is not None
 
@@ -108,7 +111,7 @@ class Source:
         self.stopped = self.failed = None
         if stopped is not None:
             stopped.uncancel()
-        return failed if failed is not None and isinstance(error, (asyncio.CancelledError, type(None))) else error
+        return failed if failed is not None and isinstance(error, (*cancellations(), type(None))) else error
 
     def refused(self, error: Exception) -> None:
         """A callback has raised, and its client goes on with the next message."""

@@ -24,7 +24,7 @@ from chaoskit.execution.sent import sent_by
 from chaoskit.execution.settling import settlements_of
 from chaoskit.execution.shared import IN_DJANGOS_TRANSACTION, is_in_djangos_transaction
 from chaoskit.execution.stepping import name_point
-from chaoskit.execution.tasks import has_asyncio
+from chaoskit.execution.tasks import running_loop
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, broken_at, outcome_of
 from chaoskit.execution.topics import one_handler
@@ -191,14 +191,14 @@ class Deliver(Playing):
         script, is_async, moved_ = self._script, self._is_async, self._moved
         if is_in_djangos_transaction():
             self._misused(IN_DJANGOS_TRANSACTION)
-        if is_loop(spawn, is_async) and (not is_async or has_asyncio()):
+        if is_loop(spawn, is_async) and (not is_async or running_loop() is not None):
             watching = watching_of(self)
             loops = LoopProcesses(spawn, is_async, moved_, self._misused, script.points, self._move, watching)
             self._batching = batches_of_loop(self, loops.exited)
             return loops
         if not script.is_inside:
             return Processes(spawn, is_async, moved_, self._misused)
-        if is_async and not has_asyncio():
+        if is_async and running_loop() is None:
             self._misuse = NoThreads()
             raise self._misuse
         self._deaths = {}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.pools import until_closed
+from chaoskit.execution.tasks import running_loop
 from chaoskit.values.errors import UsageError
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 @contextmanager
@@ -20,11 +24,7 @@ def own_loop(test: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     if not inspect.iscoroutinefunction(test):
         yield test
         return
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
+    if running_loop() is not None:
         raise UsageError("an async test cannot be checked inside a running event loop: call this from a plain function")
     loop = _Loop()
     try:
@@ -48,6 +48,7 @@ def leaves_no_task(test: Callable[..., Any]) -> Callable[..., Any]:
             # Here, as what a process has open can only be closed in the loop of the test.
             for deliver in (given for given in (*args, *kwargs.values()) if isinstance(given, Deliver)):
                 await deliver.aclose()
+            await until_closed()
         if left := _tasks() - before:
             raise UsageError(
                 f"{_named(left)} still running when the test returned. A message counts as handled as soon as its "
@@ -60,10 +61,10 @@ def leaves_no_task(test: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _tasks() -> set[asyncio.Task[Any]]:
-    try:
-        return asyncio.all_tasks()
-    except RuntimeError:  # trio has no tasks without a nursery that waits for them
-        return set()
+    import asyncio
+
+    # trio has no tasks without a nursery that waits for them
+    return set() if running_loop() is None else asyncio.all_tasks()
 
 
 def _named(left: set[asyncio.Task[Any]]) -> str:
@@ -75,7 +76,7 @@ class _Loop:
     """What hangs in a loop is left behind with it: it must not go on beside the runs that follow."""
 
     def __init__(self) -> None:
-        self.runner = asyncio.Runner()
+        self.runner = _new_runner()
 
     def run(self, coroutine: Any) -> Any:
         try:
@@ -85,5 +86,11 @@ class _Loop:
             # Not `runner.close()`: it cancels the tasks that are left and waits for them, and one that hangs never
             # ends.
             self.runner.get_loop().close()
-            self.runner = asyncio.Runner()
+            self.runner = _new_runner()
             raise
+
+
+def _new_runner() -> asyncio.Runner:
+    import asyncio
+
+    return asyncio.Runner()

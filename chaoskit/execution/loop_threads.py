@@ -19,14 +19,15 @@ from types import FrameType
 from typing import Any, NoReturn, cast
 
 from chaoskit.execution import forks
-from chaoskit.execution.consumer import Stopped, StoppedTask
 from chaoskit.execution.loop_batches import given
 from chaoskit.execution.opened import Socket, sockets
+from chaoskit.execution.overlap import Job
 from chaoskit.execution.points import Points, Territory, territory_at, territory_of
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler, Move
 from chaoskit.execution.stepping import Death, Passed, Stepper
-from chaoskit.execution.threads import Job, ProcessThread, ThreadedProcesses
+from chaoskit.execution.tasks import Stop
+from chaoskit.execution.threads import ProcessThread, ThreadedProcesses
 from chaoskit.execution.waiting import LOOKS_TO_START
 from chaoskit.execution.watching import Watching
 from chaoskit.values.errors import Died
@@ -173,7 +174,7 @@ class LoopThread(ProcessThread):
             if inspect.iscoroutine(made) and self._is_async:
                 self.has_awaited = True
                 made = await made
-        except (Stopped, StoppedTask):
+        except Stop:
             if not self.is_ending:
                 raise
         except SystemExit as end:

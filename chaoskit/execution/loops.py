@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Any, NoReturn
 
-from chaoskit.execution.consumer import ConsumerKind, Plain, Source, Stopped, StoppedTask
+from chaoskit.execution.consumer import ConsumerKind, Plain, Source, Stopped
 from chaoskit.execution.failures import ProcessEnded, ReferenceRefused
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.loop_batches import asks_for, batches_of_loop, given, some_refused
 from chaoskit.execution.loop_threads import LoopThread, found_loop, settles_by_hand, this_thread
 from chaoskit.execution.script import PASS_THROUGH
-from chaoskit.execution.tasks import is_cancelled_from_outside
+from chaoskit.execution.tasks import cancellations, is_cancelled_from_outside
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 from chaoskit.values.schedule import DELIVER, what_of
@@ -122,9 +121,9 @@ class Consuming:
 
 def _is_the_end(error: BaseException | None) -> bool:
     """How a loop ends that is stopped."""
-    if isinstance(error, asyncio.CancelledError):
+    if isinstance(error, cancellations()):
         return not is_cancelled_from_outside(error)
-    return error is None or isinstance(error, (Stopped, StoppedTask, SystemExit))
+    return error is None or isinstance(error, (Stopped, SystemExit))
 
 
 class _RunSource(Source):
@@ -233,7 +232,7 @@ class InlineSource(_RunSource):
         if error is None:
             deliver._ended = ProcessEnded(f"the loop ended: step {at + 1}, the delivery of {event.id}")
             raise deliver._ended
-        if isinstance(error, (SystemExit, asyncio.CancelledError)):
+        if isinstance(error, (SystemExit, *cancellations())):
             deliver._end_unless_cancelled(error)
         if isinstance(error, Exception) and deliver._script.faults is None:
             raise ReferenceRefused(event, error) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import gc
@@ -12,9 +11,14 @@ import stat
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from chaoskit.execution.tasks import running_loop
+
+if TYPE_CHECKING:
+    import asyncio
 
 Socket = tuple[int, int]
 """A file descriptor, and the inode by which it is told from a later one with the same number."""
@@ -29,9 +33,15 @@ _of_loops = weakref.WeakKeyDictionary()
 """What aiosqlite has opened for each: the connection, its thread, and what that takes its work from."""
 
 
+@functools.cache
+def listing_of_the_open() -> str | None:
+    """The directory in which the system lists what this program has open; None where it has none."""
+    return next((each for each in _LISTINGS if os.path.isdir(each)), None)
+
+
 def sockets() -> frozenset[Socket]:
     """Those of this whole program that are open now; none where the system does not list them."""
-    listing = next((each for each in _LISTINGS if os.path.isdir(each)), None)
+    listing = listing_of_the_open()
     found: set[Socket] = set()
     for name in os.listdir(listing) if listing else ():
         with contextlib.suppress(OSError):  # that of the listing itself is gone by now
@@ -74,15 +84,17 @@ def close_sqlite() -> None:
 
 
 def _for_each_of_the_loop(do: Callable[[Any], None]) -> None:
-    with contextlib.suppress(RuntimeError):  # no loop runs here
-        for connection, thread, queue in _of_loops.get(asyncio.get_running_loop(), []):
-            _do_in(thread, queue, functools.partial(do, connection))
+    loop = running_loop()
+    for connection, thread, queue in [] if loop is None else _of_loops.get(loop, []):
+        _do_in(thread, queue, functools.partial(do, connection))
 
 
 def settle_sqlite() -> None:
     """The frames of the dead are gone, and with them the connections of aiosqlite, each of which has asked its thread
     to stop and to tell the running loop: it has to have done so before that loop is closed."""
-    for _, thread, queue in _of_loops.pop(asyncio.get_running_loop(), []):
+    loop = running_loop()
+    assert loop is not None
+    for _, thread, queue in _of_loops.pop(loop, []):
         _do_in(thread, queue, lambda: None)
 
 
@@ -168,3 +180,15 @@ def _aiosqlite() -> FrameType | None:
             return frame
         frame = frame.f_back
     return None
+
+
+@contextlib.contextmanager
+def unheard(thread: threading.Thread) -> Iterator[None]:
+    """What this thread raises where nobody can catch it is nobody's concern: a generator of the dead that is closed
+    with their frames, and finds its connection closed."""
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda what: None if threading.current_thread() is thread else before(what)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before

@@ -129,15 +129,25 @@ class Switches:
         del self._begun[number]
         return thread.result()
 
-    def handle(self, number: int, thread: Baton, handler: Handler, message: Message) -> Any:
-        """A whole execution, which is stepped through while another one is stopped."""
+    def handle(self, number: int, thread: Baton, handler: Handler, message: Message, then: Job) -> Any:
+        """A whole execution, which is stepped through while another one is stopped; else this follows in its thread,
+        where it has returned nothing."""
         self._ends_first(number)
         if self._begun:
             watched = Watched(thread, message, self, None)
             return self.do(thread, lambda: watched.run(handler, message, self._points))
+
+        async def handled() -> Any:
+            result = await self.timed(thread, handler, message)
+            return result if result is not None else await then()
+
+        return thread.do(handled)
+
+    async def timed(self, thread: Baton, handler: Handler, message: Message) -> Any:
+        """In its thread, while nobody is stopped."""
         started = now()
         try:
-            return thread.do(lambda: thread.handle(handler, message))
+            return await thread.handle(handler, message)
         finally:
             _usual.took(code_of(thread.handler), now() - started)
 

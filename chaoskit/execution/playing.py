@@ -3,13 +3,12 @@ here."""
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from functools import partial
 from operator import length_hint
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from chaoskit.execution.asked import Asked
 from chaoskit.execution.batches import Batching, Singles, delivered
@@ -23,7 +22,7 @@ from chaoskit.execution.retried import Final, gives_up_of
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Handler
 from chaoskit.execution.settling import Nacked, Settlements
 from chaoskit.execution.stepping import Death, Failure
-from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
+from chaoskit.execution.tasks import cancellations, current_task, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
@@ -31,8 +30,13 @@ from chaoskit.values.outcome import Raised
 from chaoskit.values.schedule import BEGIN, DELIVER, FAIL, GO_ON, RESTART, Raw, is_handed, what_of
 from chaoskit.values.state import snapshot
 
-ENDS = (SystemExit, asyncio.CancelledError)
-"""What ends a consumer that does not catch it: its process, or its task."""
+if TYPE_CHECKING:
+    import asyncio
+
+
+def _ends() -> tuple[type[BaseException], ...]:
+    """What ends a consumer that does not catch it: its process, or its task."""
+    return (SystemExit, *cancellations())
 
 
 class Playing(Asked):
@@ -100,7 +104,7 @@ class Playing(Asked):
         except Hung:
             self._stand()
             raise
-        except ENDS as end:
+        except _ends() as end:
             self._stand()
             self._end(end)
         except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
@@ -206,9 +210,14 @@ class Playing(Asked):
     async def _played(self, calls: Calls) -> None:
         """All of it. In a sync test nothing is awaited here."""
         try:
-            await self._play(calls)
+            await self._play(self._in_turns(calls))
         finally:
             await self.aclose()
+
+    def _in_turns(self, calls: Calls) -> Calls:
+        """A process takes what follows by itself, unless the test's own thread is asked for the state in between."""
+        records = self._record_states and self._state is not None
+        return self._processes.turns.of(calls) if type(self._processes) is ThreadedProcesses and not records else calls
 
     async def _play(self, calls: Calls) -> Delivery | None:
         """Up to the next pause, and what was delivered then; None at the end."""
@@ -238,7 +247,7 @@ class Playing(Asked):
                     self._must_be_done(result)
             except (UsageError, *PASS_THROUGH):
                 raise
-            except ENDS as end:
+            except _ends() as end:
                 self._end_unless_cancelled(end)
             except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
                 error = refusal
@@ -247,7 +256,7 @@ class Playing(Asked):
         self._moves()
         try:
             await change()
-        except ENDS as end:
+        except _ends() as end:
             self._end_unless_cancelled(end)
 
     def _end_unless_cancelled(self, end: BaseException) -> NoReturn:

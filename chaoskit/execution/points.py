@@ -153,8 +153,10 @@ class Territory:
         return _within(module, self.package) or not path.startswith(_INSTALLED)
 
 
+@lru_cache(maxsize=4096)
 def is_installed(filename: str) -> bool:
-    """Whether this file is of Python, of a package that is installed, or of nobody."""
+    """Whether this file is of Python, of a package that is installed, or of nobody. Asked for each function that a run
+    reaches: the system is asked for each part of the path once."""
     return filename.startswith("<") or os.path.realpath(filename).startswith(_INSTALLED)
 
 

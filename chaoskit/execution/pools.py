@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
-from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from chaoskit.execution.tasks import running_loop
+
+if TYPE_CHECKING:
+    import asyncio
+    from concurrent.futures import Future
 
 _this = threading.local()
 _has_listeners = False
+_closing: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Future[Any]]] = WeakKeyDictionary()
+"""By the loop in which they are closed, connections that were opened there and that another one was to be given."""
 
 
 def own_connections() -> None:
@@ -39,8 +46,9 @@ _IS_NEW, _THREAD, _LOOP = "chaoskit: is new", "chaoskit: thread", "chaoskit: loo
 def _opened(connection: Any, record: Any) -> None:
     is_process = getattr(_this, "is_process", False)
     record.info.update({_IS_NEW: True, _THREAD: threading.get_ident() if is_process else None})
-    with suppress(RuntimeError):  # no loop runs here
-        record.info[_LOOP] = asyncio.get_running_loop()
+    # That of a driver that is not async belongs to no loop, whatever runs here.
+    if hasattr(connection, "driver_connection") and (loop := running_loop()) is not None:
+        record.info[_LOOP] = loop
 
 
 def _taken(connection: Any, record: Any, fairy: Any) -> None:
@@ -53,17 +61,10 @@ def _taken(connection: Any, record: Any, fairy: Any) -> None:
     # Each of these has one connection for a thread, or for all, and no other to give.
     if is_process and isinstance(fairy._pool, (pool.StaticPool, pool.SingletonThreadPool)):
         return
-    if (loop := info.get(_LOOP)) is not None and loop is not _running_loop():
+    if (loop := info.get(_LOOP)) is not None and loop is not running_loop():
         record.dbapi_connection = fairy.dbapi_connection = None
         _close_in(loop, connection)
     raise exc.DisconnectionError("opened for another message")
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _close_in(loop: asyncio.AbstractEventLoop, connection: Any) -> None:
@@ -74,4 +75,14 @@ def _close_in(loop: asyncio.AbstractEventLoop, connection: Any) -> None:
     if hasattr(driver, "terminate"):
         loop.call_soon_threadsafe(driver.terminate)
     else:
-        asyncio.run_coroutine_threadsafe(driver.close(), loop)
+        import asyncio
+
+        _closing.setdefault(loop, []).append(asyncio.run_coroutine_threadsafe(driver.close(), loop))
+
+
+async def until_closed() -> None:
+    """Wait for what this loop was asked to close. Nothing where no loop of asyncio runs."""
+    if (loop := running_loop()) is not None and (closing := _closing.pop(loop, [])):
+        import asyncio
+
+        await asyncio.wait(map(asyncio.wrap_future, closing))

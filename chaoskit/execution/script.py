@@ -42,7 +42,8 @@ PASS_THROUGH = (UnsatisfiedAssumption, SkipTest)
 
 
 _INSIDE = frozenset(INSIDE)
-_LOSING = frozenset({Lose, Fail})
+LOSING = frozenset({Lose, Fail})
+"""What may lose a message."""
 
 
 # One for each run, as is a Run: without slots a frozen one is made in two thirds of the time.
@@ -91,7 +92,7 @@ class Script:
     @property
     def loses(self) -> bool:
         """Whether a fault may lose a message."""
-        return bool(self.faults) and not _LOSING.isdisjoint(map(type, self.faults or ()))
+        return bool(self.faults) and not LOSING.isdisjoint(map(type, self.faults or ()))
 
     def after(self, number: int, answers: Sequence[Answer], steps: Sequence[Raw] | None = None) -> Steps:
         """The model's own run, advanced past the first `number` steps, of which the last is still to be answered.

@@ -22,6 +22,12 @@ _ENDINGS = ("Connection", "Cursor", "Pool", "Session")
 `sessionmaker` and its `scoped_session` give each thread its own."""
 _DEPTH, _MOST = 6, 400
 
+SHARED = (
+    "{} is there before `spawn` is called, and all consumer processes would share it, with the transaction that one of "
+    "them has begun when it dies. Make it in `spawn`, as a process makes its own; or leave the kinds out that reach "
+    "inside the handler: without={{Crash, Overlap}}"
+)
+
 
 def shared_connection(spawn: Any) -> str | None:
     """The name and the class of a connection that is there before `spawn` is called, and that it or the handler can

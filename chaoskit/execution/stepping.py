@@ -101,6 +101,12 @@ class Stepper:
         if tracing is not None:
             tracing.end()
 
+    def let_go(self) -> None:
+        """Asked from any thread: this one is left to itself, and may never come to the end of what it does."""
+        self._stop = self._at_each = None
+        if isinstance(self._tracing, _Monitored):  # which is of the whole program
+            self._tracing.end()
+
     def also(self, frame: FrameType | None) -> None:
         """Step through this frame and those that have called it, too: they run already."""
         while frame is not None and self._tracing is not None:
@@ -201,13 +207,16 @@ class _Monitored:
 
     def __init__(self, stepper: Stepper, tool: int) -> None:
         self._stepper, self._tool = stepper, tool
+        self._own: set[CodeType] = set()
+        """What is stepped into here: others may step into more."""
 
     def begin(self) -> None:
         self._all.append(self)
         _monitoring.set_events(self._tool, _monitoring.events.PY_START | _monitoring.events.PY_RESUME)
 
     def end(self) -> None:
-        self._all.remove(self)
+        if self in self._all:
+            self._all.remove(self)
         if not self._all:
             _monitoring.set_events(self._tool, 0)
             for code in self._codes:
@@ -218,9 +227,15 @@ class _Monitored:
         self.started(frame.f_code, frame.f_globals)
 
     def started(self, code: CodeType, names: dict[str, Any]) -> None:
-        if code not in self._codes and self._stepper.effects_of(code, names):
-            self._codes.add(code)
-            _monitoring.set_local_events(self._tool, code, _monitoring.events.INSTRUCTION)
+        if code not in self._own and self._stepper.effects_of(code, names):
+            self._own.add(code)
+            if code not in self._codes:
+                self._codes.add(code)
+                _monitoring.set_local_events(self._tool, code, _monitoring.events.INSTRUCTION)
+
+    def reached(self, code: CodeType, offset: int) -> None:
+        if code in self._own:
+            self._stepper.passes((code, offset))
 
 
 def _started(code: CodeType, offset: int) -> None:
@@ -236,7 +251,7 @@ def _reached(code: CodeType, offset: int) -> Any:
         return _monitoring.DISABLE
     stepper = current()
     if stepper is not None and isinstance(stepper._tracing, _Monitored):
-        stepper.passes((code, offset))
+        stepper._tracing.reached(code, offset)
     return None
 
 

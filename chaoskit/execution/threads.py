@@ -7,17 +7,14 @@ the dead are unwound, so that nothing is left.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import ctypes
 import inspect
-import sys
 import threading
 import warnings
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from chaoskit.execution import forks
 from chaoskit.execution.limit import waits_for_the_handler
@@ -29,22 +26,25 @@ from chaoskit.execution.opened import (
     settle_sqlite,
     shut_down,
     sockets,
+    unheard,
     watch_sqlite,
 )
-from chaoskit.execution.overlap import Switches, code_of
-from chaoskit.execution.own_thread import run_inside
+from chaoskit.execution.overlap import Job, Switches, code_of
 from chaoskit.execution.points import Points, territory_of
 from chaoskit.execution.pools import own_connections
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler
-from chaoskit.execution.shared import shared_connection
+from chaoskit.execution.shared import SHARED, shared_connection
 from chaoskit.execution.stepping import Death, Passed, Stepper
+from chaoskit.execution.turns import Dying, Turns
 from chaoskit.execution.waiting import LOOKS_TO_START, stands_still
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
 from chaoskit.values.schedule import BEGIN, DIE, GO_ON, Raw, point_of, what_of
 
-Job = Callable[[], Coroutine[Any, Any, Any]]
+if TYPE_CHECKING:
+    import asyncio
+
 Counted = dict[int, list[Passed]] | None
 
 PATIENCE = 1.0
@@ -70,15 +70,13 @@ class ProcessThread:
         self.is_busy = False
         self.is_stopped = self.is_at_its_point = self.yields = False
         """It has stopped in the middle of its job; that is where it was to; and it is to stop at its next point."""
-        self._is_unwound = self._is_to_die = self._is_met = False
+        self._is_unwound = self._is_to_die = self._is_met = self._is_last = False
         self._go, self._back = threading.Lock(), threading.Lock()
-        self._go.acquire()
         self._back.acquire()
         self._generation = forks.generation()
         # The test's own, so that what it has set there can be read; thread-locals are as new, as in a new process.
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._run,), name="consumer process", daemon=True)
-        self._thread.start()
 
     def _take(self, handler: Handler) -> Handler:
         self.handler = handler
@@ -102,8 +100,11 @@ class ProcessThread:
     def hand_over(self, job: Job) -> None:
         """It has the baton, and this to do."""
         self._job, self._result, self._error = job, None, None
+        if self._thread.ident is None:  # it begins with a job: to wait for the first would be one more turn
+            self._thread.start()
+        else:
+            self._go.release()
         self.is_busy = True
-        self._go.release()
 
     @waits_for_the_handler
     def is_back(self, patience: float) -> bool:
@@ -112,6 +113,15 @@ class ProcessThread:
         if back:
             self._is_met, self.is_busy = True, self.is_stopped
         return back
+
+    def do_last(self, job: Job) -> None:
+        """Run this in its thread, which then has nothing more to do."""
+        self._is_last = True
+        self.do(job)
+
+    def goes_on(self) -> bool:
+        """Whether it may take another message in the same turn: it was not interrupted, and is no child of its own."""
+        return not self._is_unwound and forks.generation() == self._generation
 
     def result(self) -> Any:
         """What came of its job. What that has raised is raised here."""
@@ -151,7 +161,9 @@ class ProcessThread:
             self._interrupt()
             if stands_still:  # it waits in a call, and ends when that does
                 return
-        else:
+        elif self._thread.ident is None:  # there was no thread to be had
+            return
+        elif not self._is_last:
             self._job = None
             self._go.release()
         self._thread.join(PATIENCE)
@@ -168,6 +180,8 @@ class ProcessThread:
     def _interrupt(self) -> None:
         """It hangs: its handler is ended where it is, as soon as it is in Python code."""
         self._is_unwound = True
+        if self._stepper is not None:  # else it would stop at its next point, for good
+            self._stepper.let_go()
         if self._thread.ident is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), ctypes.py_object(Died))
 
@@ -178,6 +192,8 @@ class ProcessThread:
         own_connections()
         try:
             if self._is_async:
+                import asyncio
+
                 with asyncio.Runner() as runner:
                     self._loop = runner.get_loop()
                     runner.run(self._serve())
@@ -204,6 +220,8 @@ class ProcessThread:
                     settle_sqlite()
                 return
             self._back.release()
+            if self._is_last:
+                return
 
     async def handle(self, handler: Handler, message: Message) -> Any:
         result = handler(message)
@@ -214,14 +232,14 @@ class ProcessThread:
     async def count(self, handler: Handler, message: Message, points: Points) -> list[Passed]:
         """Handle it, and say which points were passed."""
         assert self.handler is not None
-        with Stepper(territory_of(self.handler, points)) as stepper:
+        with Stepper(territory_of(self.handler, points)) as self._stepper:
             await self.handle(handler, message)
-        return stepper.passed
+        return self._stepper.passed
 
     async def watch(self, handler: Handler, message: Message, points: Points, at_each: Callable[[Passed], None]) -> Any:
         """Handle it, and call this at each point."""
         assert self.handler is not None
-        with Stepper(territory_of(self.handler, points), at_each=at_each):
+        with Stepper(territory_of(self.handler, points), at_each=at_each) as self._stepper:
             return await self.handle(handler, message)
 
     async def die(self, handler: Handler, message: Message, points: Points, after: int) -> None:
@@ -258,31 +276,14 @@ class ProcessThread:
     def _leaves(self) -> NoReturn:
         """The process dies in the middle of the handler."""
         if self._is_async:
+            from chaoskit.execution.own_thread import run_inside
+
             run_inside(self.ends())
         else:
             through(self.ends())
         self._back.release()
         self._go.acquire()
         raise Died
-
-
-SHARED = (
-    "{} is there before `spawn` is called, and all consumer processes would share it, with the transaction that one of "
-    "them has begun when it dies. Make it in `spawn`, as a process makes its own; or leave the kinds out that reach "
-    "inside the handler: without={{Crash, Overlap}}"
-)
-
-
-@contextmanager
-def unheard(thread: threading.Thread) -> Iterator[None]:
-    """What this thread raises where nobody can catch it is nobody's concern: a generator of the dead that is closed
-    with their frames, and finds its connection closed."""
-    before = sys.unraisablehook
-    sys.unraisablehook = lambda what: None if threading.current_thread() is thread else before(what)
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
 
 
 class ThreadedProcesses:
@@ -305,6 +306,7 @@ class ThreadedProcesses:
         self._running: dict[int, ProcessThread] = {}
         self._dead: list[ProcessThread] = []
         self._switches = Switches(points)
+        self.turns = Turns()
         self.waits_for_nobody = False
         """A handler hung because it waits, and not for one that was stopped."""
 
@@ -353,8 +355,7 @@ class ThreadedProcesses:
         """The same, and the process dies after so many effects. Where the handler raises before that, nothing dies."""
         thread = self._running[number]
 
-        def handle(message: Message) -> None:
-            self._switches.do(thread, partial(thread.die, self._handler_of(thread), message, self._points, after))
+        def buried() -> None:
             assert thread.death is not None
             del self._running[number], self.handlers[number]
             if thread.is_left_as_it_is:
@@ -363,11 +364,23 @@ class ThreadedProcesses:
                 thread.end()
             died(thread.death)
 
-        return handle
+        return Dying(
+            thread,
+            lambda message: thread.die(self._handler_of(thread), message, self._points, after),
+            buried,
+            partial(self._switches.do, thread),
+        )
 
     def _handled(self, number: int, message: Message) -> Any:
         thread = self._running[number]
-        return self._switches.handle(number, thread, self._handler_of(thread), message)
+        return self._switches.handle(number, thread, self._handler_of(thread), message, partial(self._goes_on, number))
+
+    async def _goes_on(self, number: int) -> None:
+        """In its thread: it takes what follows, as long as that is its own, and nobody is stopped."""
+        thread = self._running[number]
+        if not self._switches.watched:
+            handle = partial(self._switches.timed, thread, self._handler_of(thread))
+            await self.turns.go_on(thread, self.handlers[number], handle)
 
     @staticmethod
     def _handler_of(thread: ProcessThread) -> Handler:
@@ -379,8 +392,13 @@ class ThreadedProcesses:
 
     async def begin(self, number: int) -> None:
         thread = self._running[number] = ProcessThread(self._processes, self._is_async)
-        self._switches.do(thread, partial(thread.process.begin, 0), LOOKS_TO_START)
-        self.handlers[number] = partial(self._handled, number)
+
+        async def begin() -> None:
+            await thread.process.begin(0)
+            self.handlers[number] = partial(self._handled, number)
+            await self._goes_on(number)
+
+        self._switches.do(thread, begin, LOOKS_TO_START)
 
     def _processes(self, take: Callable[[Handler], Handler]) -> Processes:
         return Processes(self._spawn, self._is_async, lambda handler: self._moved(take(handler)), self._misused)
@@ -408,7 +426,7 @@ class ThreadedProcesses:
             return
         try:
             if not thread.is_busy:
-                thread.do(last)
+                thread.do_last(last)
             elif len(self._running) > 1:
                 self.waits_for_nobody = thread.stands_still
         finally:

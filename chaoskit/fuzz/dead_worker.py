@@ -28,7 +28,7 @@ NOT_AGAIN = (
 
 
 def finding_of(record: Path, test: str, config: pytest.Config, limit: str | None) -> Finding | str:
-    """The failure behind the death of a worker that kept this record, saved as a repro file; or what is known, in a
+    """The failure behind the death of a worker that wrote this record, saved as a repro file; or what is known, in a
     sentence, where nobody can tell that it is one. It is played once more, to be sure and to learn the step,
     with this limit for a run."""
     found = last_run(record)

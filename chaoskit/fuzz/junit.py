@@ -61,12 +61,12 @@ class Junit:
         if test.findings:
             outcome, text = "failed", _found(test, location)
         else:
-            said = entry(test)
-            properties.append((PROPERTY, said.shown))
-            if said.failed:
-                outcome, text = "failed", _as_failure(said.shown, said.shown, location)
-            elif said.status == "skipped":
-                outcome, text = "skipped", (*_line(location), said.shown)
+            given = entry(test)
+            properties.append((PROPERTY, given.shown))
+            if given.failed:
+                outcome, text = "failed", _as_failure(given.shown, given.shown, location)
+            elif given.status == "skipped":
+                outcome, text = "skipped", (*_line(location), given.shown)
         seconds = self.seconds.get(test.name, 0.0)
         yield pytest.TestReport(test.name, location, {}, outcome, text, "call", duration=seconds)
         # pytest's writer takes properties, and closes a case, at the teardown.

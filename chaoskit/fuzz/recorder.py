@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from chaoskit.execution.script import Script
-from chaoskit.repro.values import CONVERTER, FORMAT, encode_broker, encode_event, versions
+from chaoskit.repro.converter import CONVERTER
+from chaoskit.repro.values import FORMAT, encode_broker, encode_event, versions
 from chaoskit.values.errors import CodecError
 from chaoskit.values.faults import Fault
 from chaoskit.values.invariant import DIED

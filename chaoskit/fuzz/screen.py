@@ -13,7 +13,7 @@ from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.standing import Searched, Standing
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.github import EntryStatus, ReportEntry
-from chaoskit.search.distinct import KEPT
+from chaoskit.search.distinct import EXACT
 from chaoskit.values.duration import shown
 
 EVERY = 10.0
@@ -27,7 +27,7 @@ class Screen:
     def __init__(self, console: HarmlessConsole) -> None:
         self.console = console
         self._live: Live | None = None
-        self._said = 0.0
+        self._shown_at = 0.0
 
     @contextmanager
     def follows(self, line: Callable[[], str]) -> Iterator[None]:
@@ -49,8 +49,8 @@ class Screen:
     def progress(self, line: str, elapsed: float) -> None:
         """For a log: this line, if it is some time since the last one."""
         # Ever more rarely: a night of a line each ten seconds is three thousand lines.
-        if self._live is None and elapsed - self._said >= min(RARELY, max(EVERY, elapsed / 10)):
-            self._said = elapsed
+        if self._live is None and elapsed - self._shown_at >= min(RARELY, max(EVERY, elapsed / 10)):
+            self._shown_at = elapsed
             self.console.print(Text(line), soft_wrap=True)
 
     def stopping(self) -> None:
@@ -95,7 +95,7 @@ def progress_line(standing: Standing, elapsed: float, time: float | None) -> str
 
 def _about(number: int) -> str:
     """Counted exactly only while there are few."""
-    return f"{number:,}" if number < KEPT else f"about {float(f'{number:.3g}'):,.0f}"
+    return f"{number:,}" if number < EXACT else f"about {float(f'{number:.3g}'):,.0f}"
 
 
 def summary(standing: Standing, errors: dict[str, str], elapsed: float, why: str) -> Iterator[Text | Table]:

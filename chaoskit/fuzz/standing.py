@@ -37,7 +37,7 @@ class Searched:
     allowed: str = ""
     """Why it may show nothing."""
     uncertain: str = ""
-    """Why a slice of it said nothing; until another one does."""
+    """Why a slice of it gave no result; until another one does."""
     deaths: int = 0
     """Workers that died while they were at it."""
     _history: list[tuple[int, int]] = attrs.field(factory=list)

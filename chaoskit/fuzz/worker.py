@@ -115,7 +115,7 @@ MAIN = "main"
 
 
 class _Sibling(pytest.Item):
-    """Stands for the next test, which is the same one again, so that nothing of this slice is kept for it."""
+    """Stands for the next test, which is the same one again, so that nothing of this slice is left over for it."""
 
     def runtest(self) -> None:
         raise AssertionError("it is never run")

@@ -36,7 +36,7 @@ class Adapted:
     `loop`: the lines of a process, in the place of a handler, for which the test takes `fixtures`. `uses_key`: the
     function reads the key of its messages. `state_of`: functions whose state is the module's, besides what was read.
     `assumed`: what is said of the broker where the source does not say it. `alone`: the parameter that takes the whole
-    value. `in_batches`: it takes all messages of a call.
+    value. `in_batches`: it takes all messages of a call. `without`: faults of the broker's that cannot happen to it.
     """
 
     value: FoundHandler
@@ -66,6 +66,7 @@ class Adapted:
     assumed: str = ""
     alone: ast.arg | None = None
     in_batches: bool = False
+    without: tuple[str, ...] = ()
 
     def complete(self, reads: Reads) -> None:
         """Add the fields that the framework asks for, whether the function reads them or not, and make all of them

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chaoskit.generate.adapted import Adapted
 from chaoskit.generate.findings import Findings, comment, joined, listed, shown, with_comment
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.places import Reads
-from chaoskit.generate.source import WIDTH, Code, broken, call, laid_out, quoted
+from chaoskit.generate.source import WIDTH, Code, behind, broken, call, laid_out, quoted
 from chaoskit.generate.state import gives_something
 from chaoskit.generate.strategies import with_ties
 
 HAPPENS = "the schedule happens here"
+FINAL = "The final state, compared with that of in-order delivery. Leave out what may differ rightly:"
+GUESSED = (
+    "Guessed: what a process has in memory is nothing that it needs later. So it may die inside the handler, or stop "
+    "there while another one works, and the calls that it makes may fail."
+)
 
 
 def body_of(found: Findings) -> str:
@@ -42,7 +47,7 @@ def _made(found: Findings) -> list[str]:
     if found.module_state:
         lines += comment("The state is kept in the module, and every schedule needs fresh state.", 4)
         lines += [f"{found.module}.{anew}" for anew in found.module_state.values()]
-    return lines
+    return [*lines, *(found.kept.before if found.kept else ())]
 
 
 def _callee(found: Findings) -> str:
@@ -55,7 +60,7 @@ def _callee(found: Findings) -> str:
 
 
 def _collects(found: Findings) -> bool:
-    if found.adapted is not None or found.of_class.attributes or found.module_state:
+    if found.adapted is not None or found.of_class.attributes or found.module_state or found.kept:
         return False
     return gives_something(found.handler.function)
 
@@ -72,17 +77,25 @@ def _delivered(found: Findings) -> list[str]:
     plain = not (found.is_tied or is_json or is_other or reads.called_attributes)
     plain = plain and not reads.needs and not _collects(found)
     if plain and reads.whole:
-        return with_comment(f"{wait}deliver({callee})", HAPPENS)
+        return _deliver(found, callee, wait)
     if plain:
-        handed = call(f"{wait}deliver", [f"lambda message: {callee}(message.value)"])
-        return with_comment(laid_out(handed, width=WIDTH - 4), HAPPENS)
+        return _deliver(found, f"lambda message: {callee}(message.value)", wait)
     lines = ["results = {}"] if _collects(found) else []
     lines += [
         "",
         f"{'async ' if wait else ''}def handle_one(message):",
         *_indented(_handle_one(found, callee, is_json, wait)),
     ]
-    return [*lines, "", *with_comment(f"{wait}deliver(handle_one)", HAPPENS)]
+    return [*lines, "", *_deliver(found, "handle_one", wait)]
+
+
+def _deliver(found: Findings, handler: Code, wait: str, options: Mapping[str, Code] | None = None) -> list[str]:
+    """The call in which the schedule happens. Where only rows are kept, each process is one of its own."""
+    if found.kept is None:
+        handed = call(f"{wait}deliver", [handler], options)
+        return with_comment(laid_out(handed, width=WIDTH - 4), HAPPENS)
+    handed = call(f"{wait}deliver", (), {"spawn": behind("lambda: ", handler), **(options or {})})
+    return [*comment(GUESSED, 4), *with_comment(laid_out(handed, width=WIDTH - 4), HAPPENS)]
 
 
 def _adapted(known: Adapted, found: Findings) -> list[str]:
@@ -104,10 +117,9 @@ def _adapted(known: Adapted, found: Findings) -> list[str]:
     entered = laid_out(made, before="async with ", after=" as handler:", width=WIDTH - 4).splitlines()
     batch: dict[str, Code] = {"batch": "True"} if known.in_batches else {}
     if not found.is_tied:
-        if known.is_context:
+        if known.is_context and found.kept is None:
             return [*lines, *entered, f"    {wait}deliver(handler)  # {HAPPENS}"]
-        handed = laid_out(call(f"{wait}deliver", [made], batch), width=WIDTH - 4)
-        return [*lines, *with_comment(handed, HAPPENS)]
+        return [*lines, *_deliver(found, made, wait, batch)]
     value = _value(found)
     tied = [*_about_ties(found), *laid_out(value, before="message.value = ", width=WIDTH - 8).splitlines()]
     named, taken = ("handle_all", "messages") if batch else ("handle_one", "message")
@@ -116,11 +128,20 @@ def _adapted(known: Adapted, found: Findings) -> list[str]:
         *(["    for message in messages:", *_indented(_indented(tied))] if batch else _indented(tied)),
         f"    return {wait}handler({taken})",
     ]
-    delivered = with_comment(laid_out(call(f"{wait}deliver", [named], batch)), HAPPENS)
+    if known.is_context and found.kept is not None:
+        return [*lines, "", *_process(found, [*entered, "", *_indented([*handle, "", "yield handle_one"])])]
+    delivered = _deliver(found, named, wait, batch)
     if known.is_context:
         return [*lines, *entered, "", *_indented([*handle, "", *delivered])]
     bound = laid_out(made, before="handler = ", width=WIDTH - 4).splitlines()
     return [*lines, *bound, "", *handle, "", *delivered]
+
+
+def _process(found: Findings, block: Sequence[str]) -> list[str]:
+    """The lines of a process that begins and ends with this block, and those that deliver to it."""
+    manager = found.names.name("contextlib", "asynccontextmanager")
+    process = [f"@{manager}", "async def process():", *_indented(block)]
+    return [*process, "", *comment(GUESSED, 4), *with_comment("await deliver(spawn=process)", HAPPENS)]
 
 
 def _of_module(found: Findings, name: str) -> str:
@@ -206,14 +227,12 @@ def _returned(found: Findings) -> list[str]:
     if found.adapted and found.adapted.returns:
         said = {name: _of_module(found, of) for name, of in found.adapted.objects.items()}
         return laid_out(found.adapted.returns(said), before="return ", width=WIDTH - 4).splitlines()
+    if found.kept is not None:
+        return [*comment(f"{FINAL} times, numbers that the database gives.", 4), *found.kept.returned]
     attributes = [f"{found.owner}.{name}" for name in found.of_class.attributes]
     attributes = attributes or [f"{found.module}.{name}" for name in found.module_state]
     if attributes:
-        lines = comment(
-            "The final state, compared with that of in-order delivery. Leave out what may differ rightly: times, "
-            "offsets, lists in order of arrival.",
-            4,
-        )
+        lines = comment(f"{FINAL} times, offsets, lists in order of arrival.", 4)
         if len(attributes) == 1:
             return [*lines, f"return {attributes[0]}"]
         pairs = ", ".join(f"{quoted(each.rpartition('.')[2])}: {each}" for each in attributes)

@@ -18,6 +18,7 @@ _FILE = re.compile(r"(?!:memory:)[^\s:?*]+\.(db3?|sqlite3?|duckdb)")
 _SERVER = re.compile(r"(?!sqlite|https?|file)\w+(\+\w+)?://.+")
 _NAMES_A_URL = re.compile(r"(\w+_)?(DATABASE|DB|SQLALCHEMY_DATABASE|SQLITE)_?(URL|URI)", re.IGNORECASE)
 _NAMES_A_FILE = re.compile(r"(\w+_)?((DATABASE|DB|SQLITE)_?(PATH|FILE)|SQLITE_DB)", re.IGNORECASE)
+_ENGINES = {"create_engine": "", "create_async_engine": ".sync_engine"}
 _OPENS = frozenset({"connect", "create_engine", "create_async_engine", "SqliteDatabase", "Database"})
 _OF_SERVERS = re.compile(r"psycopg|asyncpg|mysql|MySQLdb|mongo|oracledb|pyodbc", re.IGNORECASE)
 
@@ -32,12 +33,21 @@ class OwnDatabase:
     path: str
     told: str = ""
     is_variable: bool = True
+    engine: str = ""
+    """The source of an engine of SQLAlchemy's whose URL nothing can tell, but each of whose connections."""
 
     @property
     def line(self) -> str:
         """For a conftest.py; a comment may be several."""
         if not self.path:
             return "\n".join(comment(f"TODO: {self.told}. Let the tests have one of their own."))
+        if self.engine:
+            name = re.sub(r"\W", "_", self.what)
+            return (
+                f'\n\n@sqlalchemy.event.listens_for({self.engine}, "do_connect")\n'
+                f"def elsewhere_{name}(dialect, record, arguments, parameters):\n"
+                f"    arguments[0] = f{quoted(self.path)}"
+            )
         if self.is_variable:
             return f"os.environ[{quoted(self.what)}] = f{quoted(self.path)}"
         return f"pytest.MonkeyPatch().setattr({quoted(self.what)}, f{quoted(self.path)})"
@@ -46,8 +56,10 @@ class OwnDatabase:
 def databases_of(trees: Mapping[str, ast.Module]) -> list[OwnDatabase]:
     """Those of modules, by their names: once each, in the order of the sources."""
     found: dict[str, OwnDatabase] = {}
+    # What a module of settings reads is opened by others.
+    source = "\n".join(map(ast.unparse, trees.values()))
     for module, tree in trees.items():
-        for each in (*_of_environment(module, tree), *_of_constants(module, tree), *_opened(module, tree)):
+        for each in (*_of_environment(module, tree, source), *_of_constants(module, tree), *_opened(module, tree)):
             found.setdefault(each.what, each)
     return list(found.values())
 
@@ -60,7 +72,7 @@ def _elsewhere(written: str) -> str:
     return f"{{DIRECTORY}}/{written.rpartition('/')[2]}" if _FILE.fullmatch(written) else ""
 
 
-def _of_environment(module: str, tree: ast.Module) -> Iterator[OwnDatabase]:
+def _of_environment(module: str, tree: ast.Module, source: str) -> Iterator[OwnDatabase]:
     for node in ast.walk(tree):
         if not isinstance(node, (ast.Call, ast.Subscript)) or not (name := variable_read(node)):
             continue
@@ -70,7 +82,6 @@ def _of_environment(module: str, tree: ast.Module) -> Iterator[OwnDatabase]:
         elif _SERVER.fullmatch(default) and _NAMES_A_URL.fullmatch(name):
             yield OwnDatabase(name, "", f"{module} reads {name} of the environment, by default {default}")
         elif not default and _NAMES_A_URL.fullmatch(name):
-            source = ast.unparse(tree)
             scheme = "sqlite+aiosqlite" if "create_async_engine" in source else "sqlite"
             path = "" if _OF_SERVERS.search(source) else f"{scheme}:///{{DIRECTORY}}/test.db"
             yield OwnDatabase(name, path, f"{module} reads {name} of the environment")
@@ -113,8 +124,20 @@ def _inside(function: Function) -> Iterator[ast.AST]:
 
 
 def _opened(module: str, tree: ast.Module) -> Iterator[OwnDatabase]:
-    """`sqlite3.connect("payments.db")`, which nothing can tell another file."""
+    """`sqlite3.connect("payments.db")`, which nothing can tell another file; an engine of the module can be."""
+    engines: dict[ast.AST, str] = {
+        node.value: node.targets[0].id
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
     for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node in engines and (made := last_name(node)) in _ENGINES and node.args:
+            first = node.args[0]
+            url = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+            if path := _elsewhere(url).partition("///")[2].partition("?")[0]:
+                source = f"importlib.import_module({quoted(module)}).{engines[node]}{_ENGINES[made]}"
+                yield OwnDatabase(f"{module}.{engines[node]}", path, is_variable=False, engine=source)
+                continue
         if isinstance(node, ast.Call) and last_name(node) in _OPENS and node.args:
             first = node.args[0]
             if isinstance(first, ast.Constant) and isinstance(first.value, str) and _elsewhere(first.value):

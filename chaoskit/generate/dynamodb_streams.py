@@ -33,8 +33,10 @@ def dynamodb_stream(handler: FoundHandler, source: str) -> Adapted | None:
         "dynamodb",
         ("{handler}",),
         "Kinesis",
-        {"consumer": '"lambda"'},
+        {"consumer": '"lambda"', "records_per_put": "1"},
         options={"keys": '"{key}"'},
+        # Each change is in the stream of its table once: DynamoDB writes it, and no producer that tries again.
+        without=("Resend",),
         key=keys[0] if keys else "",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 
 from chaoskit.generate.classes import Function, last_name
@@ -58,16 +59,20 @@ def conftest_text(environment: Mapping[str, str], databases: Sequence[str]) -> s
     """`databases`: lines that say where those of the tests are, below DIRECTORY."""
     set_so = [f"os.environ.setdefault({quoted(name)}, {quoted(value)})" for name, value in environment.items()]
     own = any("DIRECTORY" in line for line in databases)
-    used = "\n".join([*set_so, *(["tempfile."] if own else []), *databases])
-    imports = [f"import {name}" for name in ("os", "tempfile") if f"{name}." in used]
-    others = ["", "import pytest"] if "pytest." in used else []
+    used = "\n".join([*set_so, *(["os.", "tempfile."] if own else []), *databases])
+    imports = [f"import {name}" for name in ("importlib", "os", "tempfile") if f"{name}." in used]
+    others = [f"import {name}" for name in ("pytest", "sqlalchemy") if f"{name}." in used]
+    others = ["", *others] if others else []
     lines = ['"""What the modules under test read when they are imported."""', ""]
     lines += [*imports, *others, ""] if imports or others else []
     if own:
         lines += [
             "# No test writes into a database that somebody uses. All tests have this directory, and",
-            "# each schedule has to start with what is in it empty.",
-            'DIRECTORY = tempfile.mkdtemp(prefix="chaos-")',
+            "# each schedule has to start with what is in it empty. In memory nothing waits for a disk.",
+            'MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None',
+            'TEMPORARY = tempfile.TemporaryDirectory(prefix="chaos-", dir=MEMORY)',
+            "DIRECTORY = TEMPORARY.name",
             "",
         ]
-    return "\n".join([*lines, *set_so, *databases, ""])
+    # A function has two empty lines above it, whatever stands there.
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join([*lines, *set_so, *databases, ""]))

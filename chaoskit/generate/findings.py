@@ -13,13 +13,14 @@ from chaoskit.generate.payloads import Payload
 from chaoskit.generate.places import Reads
 from chaoskit.generate.roles import FieldPath, Roles
 from chaoskit.generate.source import WIDTH, Names
-from chaoskit.generate.state import OfClass
+from chaoskit.generate.state import KeptRows, OfClass
 
 
 @attrs.frozen(eq=False)
 class Findings:
     """All that is known of the handler. `owner`: what its instance is called in the test; empty for a function.
-    `adapted`: how the framework is stood in for that calls it. `payload`: the class of the value."""
+    `adapted`: how the framework is stood in for that calls it. `payload`: the class of the value.
+    `kept`: the rows that are the final state, which outlive a process; None where nothing else than they is kept."""
 
     handler: FoundHandler
     broker: str
@@ -32,6 +33,7 @@ class Findings:
     owner: str
     adapted: Adapted | None
     payload: Payload | None
+    kept: KeptRows | None = None
 
     @property
     def by_module(self) -> bool:

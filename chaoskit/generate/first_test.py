@@ -12,17 +12,20 @@ import attrs
 
 from chaoskit.generate.adapted import Adapted
 from chaoskit.generate.body import body_of
+from chaoskit.generate.databases import databases_of
+from chaoskit.generate.environment import CONFTEST
 from chaoskit.generate.findings import Findings, comment, joined, listed, shown
 from chaoskit.generate.frameworks import framework_of, handed_to
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.payloads import Payload, listed_keys, payload_of
 from chaoskit.generate.places import ITEM, Reads
-from chaoskit.generate.project import is_own
+from chaoskit.generate.project import imported_with, is_own, module_file
 from chaoskit.generate.reads import reads_of
 from chaoskit.generate.recipes import adapted
 from chaoskit.generate.roles import FieldPath, Roles, drawn_roles, roles_of
 from chaoskit.generate.source import WIDTH, Code, Names, call, flat, is_name, laid_out, quoted
-from chaoskit.generate.state import OfClass, state_of_class, state_of_module
+from chaoskit.generate.sql_rows import kept_rows
+from chaoskit.generate.state import KeptRows, OfClass, state_of_class, state_of_module
 from chaoskit.generate.strategies import drawn, letters, strategy
 from chaoskit.values.errors import UsageError
 
@@ -53,12 +56,14 @@ def first_test(handler: FoundHandler, asked: str | None, root: Path, file: str) 
     known = adapted(handler)
     broker = asked or (known.broker if known else "Kafka")
     found = _look_at(handler, broker, root, known)
+    found = attrs.evolve(found, kept=_kept(found, root / Path(file).parent / CONFTEST))
     values, keys = _values(found)
     body = body_of(found)
     said: dict[str, Code] = {"keys": keys, **_valid(found)}
     spread = not isinstance(values, str)
     events = call(found.names.name("chaoskit.strategies", "events"), [values], said, spread=spread)
     kind, chaos = found.names.name("chaoskit", broker), found.names.name("chaoskit", "chaos")
+    asked_of: dict[str, Code] = {"broker": call(kind, (), _settings(found)), **_without(found)}
     decorators, fixtures = _decorators(found), found.adapted.fixtures if found.adapted else ()
     imports = found.names.imports([*_strategies_import(events), *_module_import(found)])
     parameters = ", ".join(("deliver", *fixtures))
@@ -73,11 +78,26 @@ def first_test(handler: FoundHandler, asked: str | None, root: Path, file: str) 
         "",
         *_about_settings(found),
         *decorators,
-        laid_out(call(chaos, ["EVENTS"], {"broker": call(kind, (), _settings(found))}), before="@"),
+        laid_out(call(chaos, ["EVENTS"], asked_of), before="@"),
         function,
         textwrap.indent(body, "    "),
     ]
     return "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
+
+
+def _kept(found: Findings, conftest: Path) -> KeptRows | None:
+    """The rows of a database that the conftest.py, which may still have to be written, lets be another one."""
+    known, handler = found.adapted, found.handler
+    if found.module_state or found.of_class.attributes or (known is not None and known.returns):
+        return None
+    path = module_file(handler.module, [handler.base])
+    trees = {handler.module: handler.tree}
+    trees |= imported_with(path, handler.module, [handler.base]) if path is not None else {}
+    databases = databases_of(trees)
+    told = conftest.read_text(encoding="utf-8", errors="replace") if conftest.exists() else None
+    if told is not None and any(each.what not in told for each in databases):
+        return None
+    return kept_rows(trees, databases, found.names, is_async=found.is_async)
 
 
 def _head(handler: FoundHandler, broker: str, file: str, body: str) -> list[str]:
@@ -163,6 +183,13 @@ def _settings(found: Findings) -> dict[str, Code]:
     """What the source says of the broker, unless another one was asked for."""
     known = found.adapted
     return dict(known.settings) if known and known.broker == found.broker else {}
+
+
+def _without(found: Findings) -> dict[str, Code]:
+    known = found.adapted
+    if known is None or known.broker != found.broker or not known.without:
+        return {}
+    return {"without": f"{{{', '.join(found.names.name('chaoskit', each) for each in known.without)}}}"}
 
 
 def _decorators(found: Findings) -> list[str]:

@@ -31,6 +31,14 @@ class OfClass:
     attributes: tuple[str, ...]
 
 
+@attrs.frozen
+class KeptRows:
+    """Of tables: the lines of a test's body that empty them, and those that return what is in them."""
+
+    before: tuple[str, ...]
+    returned: tuple[str, ...]
+
+
 def state_of_class(kind: ast.ClassDef) -> OfClass:
     init = next((node for node in kind.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"), None)
     if init is not None:

@@ -49,13 +49,7 @@ jobs:
     runs-on: ubuntu-latest
     timeout-minutes: 20
     steps:
-      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
-        with:
-          persist-credentials: false
-      - uses: actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0
-        with:
-          python-version: "@PYTHON@"
-@INSTALL@
+@SETUP@
       - run: pytest
       - uses: actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02 # v4.6.2
         if: failure()
@@ -74,13 +68,7 @@ jobs:
       matrix:
         shard: [1, 2]
     steps:
-      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
-        with:
-          persist-credentials: false
-      - uses: actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0
-        with:
-          python-version: "@PYTHON@"
-@INSTALL@
+@SETUP@
       # What earlier nights found is tried first. Saved also when the search fails.
       - uses: actions/cache/restore@0057852bfaa89a56745cba8c7296529d2fc39830 # v4.3.0
         with:
@@ -103,12 +91,22 @@ jobs:
 """
 
 
+_SETUP = """\
+      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
+        with:
+          persist-credentials: false
+      - uses: actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0
+        with:
+          python-version: "@PYTHON@"
+@INSTALL@"""
+
+
 def workflow(root: Path) -> str:
     """The file's text, with the Python and the installation that the repository asks for."""
-    told = _installed(root)
-    left = [] if len(told) > 1 else _left_to_install(root)
-    install = "\n".join([*left, *(f"      - run: {line}" for line in told)])
-    return _TEXT.replace("@PYTHON@", _python(root)).replace("@INSTALL@", install)
+    commands = _installed(root)
+    left = [] if len(commands) > 1 else _left_to_install(root)
+    install = "\n".join([*left, *(f"      - run: {line}" for line in commands)])
+    return _TEXT.replace("@SETUP@", _SETUP.replace("@PYTHON@", _python(root)).replace("@INSTALL@", install))
 
 
 def _python(root: Path) -> str:

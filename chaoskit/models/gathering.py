@@ -13,10 +13,10 @@ from typing import Any
 import attrs
 
 from chaoskit.models.pacing import Gathered, Paced, sent
-from chaoskit.models.stopped_calls import StoppedCall, stopped_call
+from chaoskit.models.stopped_calls import StoppedCall, stopped_below, stopped_call
 from chaoskit.models.turns import Record
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import Crash, Fault, Gather, Overlap, Redeliver, Zombie
+from chaoskit.values.faults import Crash, Fault, Gather, Overlap, Redeliver
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import (
     BATCH,
@@ -75,8 +75,8 @@ class Gathering:
         self._taken_over = False
         self._stopped: list[StoppedCall] = []
         """The calls that have not gone on."""
-        self._taken: dict[Hashable, int] = {}
-        """What a call has shown and taken before the run came so far, with its place among the steps."""
+        self._taken: dict[Hashable, tuple[int, bool]] = {}
+        """What a call has shown before the run came so far: its place, and whether it failed."""
         self._play, self._step = self._advanced(self.faults, self.windows)
 
     def _advanced(self, faults: Sequence[Fault], windows: dict[int, int]) -> tuple[Steps, Raw | None]:
@@ -97,10 +97,10 @@ class Gathering:
             if (stopped := next((each for each in self._stopped if step in each.late), None)) is not None:
                 yield from self._goes_on(stopped, step)
                 continue
-            if step[0] == DELIVER and (place := self._taken.pop(_message(step), None)) is not None:
-                # It is settled, and nobody is shown it again.
-                self.made[place] = self.made[place][0], len(self.answers), self.made[place][2]
-                self._take(False)
+            if step[0] == DELIVER and (taken := self._taken.pop(_message(step), None)) is not None:
+                made = self.made[taken[0]]  # it is settled, and nobody is shown more than a copy of it again
+                self.made[taken[0]] = made[0], len(self.answers), made[2]
+                self._take(taken[1])
                 continue
             call = self._call(step)
             if call is not None:
@@ -183,8 +183,8 @@ class Gathering:
 
     def _can_carry(self, fault: Any, step: Raw) -> bool:
         # A fault fires at the first delivery of its event, and so has to stand at one that was not delivered yet.
-        carried = isinstance(fault, (Redeliver, Crash)) or (isinstance(fault, Overlap) and not fault.others)
-        return carried and step[2] not in self._seen
+        stops = isinstance(fault, Overlap) and (not fault.others or self._model.counts)  # beside others: on no log
+        return (isinstance(fault, (Redeliver, Crash)) or stops) and step[2] not in self._seen
 
     def _joins(self, members: Sequence[Raw], step: Raw, only: list[Record] | None) -> bool:
         record = step[3], step[4]
@@ -230,12 +230,10 @@ class Gathering:
         return _Call(members, faults, windows, death, returns, cause, play, step, stops)
 
     def _lost(self, members: list[Raw], faults: Sequence[Fault], fault: Overlap) -> StoppedCall | None:
-        """The run in which the consumer of this call loses all of it, and runs it nevertheless: as a `Zombie` does that
-        has begun. None where it cannot lose it whole."""
-        holds = len(members) - 1 if self._model.counts else 0
-        zombie = Zombie(self._model.ids[members[0][2]], holds, fault.by)
-        self._standing_for(fault, zombie)
-        return stopped_call(self._model, (self.windows, self.answers), members, fault, [*faults, zombie], holds)
+        """The run in which the consumer of this call loses all of it, or is slow with it; None where it cannot."""
+        below = stopped_below(self._model, members, fault)
+        self._standing_for(fault, below)
+        return stopped_call(self._model, (self.windows, self.answers), members, fault, [*faults, below])
 
     def _placed(self, members: Sequence[Raw], lanes: Sequence[Hashable], place: int, fault: Carried) -> Iterator[Fault]:
         """What brings a whole call back, or what of it the broker brings back with the message at this place."""
@@ -294,16 +292,18 @@ class Gathering:
 
     def _goes_on(self, stopped: StoppedCall, step: Raw) -> Steps:
         """A call that has stopped is run to its end, with the first that its consumer runs of it."""
-        refused, begun = False, stopped.begun
+        begun = stopped.begun
         if begun:
+            flags = []
             self.made.append(((gathered(len(begun)), *begun[0][1:5]), None, stopped.fault))
             yield self.made[-1][0]
             for offset, (each) in enumerate(begun):
                 self.made.append(((GO_ON, *each[1:]), None if offset else len(self.answers), stopped.fault))
-                refused = bool((yield self.made[-1][0])) or refused
+                flags.append(bool((yield self.made[-1][0])))
             stopped.begun = []
+            self._comes_again(stopped.ends(flags))
         stopped.late.remove(step)
-        self._take(refused)
+        self._take(bool(stopped.refused and stopped.refused.pop(0)))
 
     def _failed(self, members: Sequence[Raw], flags: Sequence[bool], place: int) -> Steps:
         """The run with the true answers. Where it shows what failed again before the rest of the call, it never came so
@@ -328,10 +328,10 @@ class Gathering:
             step, _, fault = self.made[place + offset]
             self.made[place + offset] = step, inner, fault
         for offset, member in enumerate(members[done:], start=done):
-            if flags[offset]:
+            if flags[offset] and not self._model.handover.anew:
                 self._was_shown([member])
             else:
-                self._taken[_message(member)] = place + offset
+                self._taken[_message(member)] = place + offset, flags[offset]
         for step, inner in aside:
             yield self._make(step, inner)
 

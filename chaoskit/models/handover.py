@@ -18,7 +18,7 @@ class Handover:
     may have messages of several. `whole`: the broker itself calls, and settles a call as a whole: what it does not
     settle comes again with all of its call. `failed`: what is not settled of a call in which some messages failed: the
     "listed" ones, or all "from the lowest" on; None: it has no notion of that. `again`: how what was not settled comes
-    back: in "any" batches, in the "same" one, or in "halves" of it.
+    back: in "any" batches, in the "same" one, or in "halves" of it. `anew`: it comes back as another message.
     """
 
     most: int = ALL
@@ -26,3 +26,4 @@ class Handover:
     whole: bool = False
     failed: Literal["listed", "from the lowest"] | None = "listed"
     again: Literal["any", "same", "halves"] = "any"
+    anew: bool = False

@@ -14,7 +14,7 @@ from chaoskit.models.gathering import Gathering
 from chaoskit.models.handover import ALL, Handover
 from chaoskit.models.pacing import Paced
 from chaoskit.values.event import EventId, Stream
-from chaoskit.values.faults import Fault, Gather
+from chaoskit.values.faults import Fault, FaultKind, Gather
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import Raw, Schedule, Step, from_raw
 from chaoskit.values.settling import Settles
@@ -26,8 +26,8 @@ class InBatches:
     stream: Stream
     handover: Handover
     counts = False
-    keeps_keys_together = False
-    """All of a key is in one partition, which one consumer reads, until the topic grows."""
+    occasions_beside: tuple[FaultKind, ...] | None = None
+    """Of a log: the kinds of which two executions of one key at once need one; None where consumers compete."""
     most_asked: int | None = None
     """Of a handler that takes batches: messages that it wants in one call."""
     by_hand = False

@@ -120,8 +120,10 @@ class Logs:
     def hold(self, lane: int, position: int, growth: Rehash) -> None:
         """Keep back the last `backlog`+1 records that this partition got before the event that grew the topic."""
         log = self.partitions[lane]
-        # Backlog is counted in events: a second record of one is none of its own.
-        older = [offset for offset, record in enumerate(log) if record < position and record not in log[:offset]]
+        older = [offset for offset, record in enumerate(log) if record < position]
+        # Backlog is counted in events: a second record of one is none of its own. Mostly there is none.
+        if len(set(log)) < len(log):
+            older = [offset for offset in older if log.index(log[offset]) == offset]
         if older:
             first = older[-(growth.backlog + 1) :][0]
             # The hold is here, even where a copy of this event lies in another partition.

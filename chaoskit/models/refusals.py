@@ -27,6 +27,11 @@ class Refusals:
         self._round: list[Waiting] = []
         self._rounds: set[frozenset[Waiting]] = set()
 
+    @property
+    def waits(self) -> bool:
+        """Whether something was given up and not tried again."""
+        return bool(self._waiting)
+
     def attempt(self, message: Hashable) -> int:
         """How often this message was refused by now."""
         attempts = self._attempts[message] = self._attempts.get(message, 0) + 1

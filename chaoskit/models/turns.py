@@ -94,7 +94,8 @@ class Latest:
 
     def of(self, history: list[Turn]) -> float:
         if self._number < len(history):
-            self._time = max(self._time, max(turn[0] for turn in history[self._number :]))
+            # Turns begin with their time.
+            self._time = max(self._time, max(history[self._number :])[0])
             self._number = len(history)
         return self._time
 

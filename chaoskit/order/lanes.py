@@ -22,7 +22,7 @@ def in_own_lanes(fields: Fields | None, broker: Any, stream: Stream) -> Model:
     """The stream partitioned by these fields, no two keys of it together."""
     lanes = lanes_of(stream, fields)
     # Rounded up to a power of two, so that streams of about the same size share what is remembered.
-    wide, labels = _apart(broker, max(2, 1 << (len(lanes) - 1).bit_length()))
+    wide, labels = _separated(broker, max(2, 1 << (len(lanes) - 1).bit_length()))
     keys = [""] * len(stream)
     # There are more labels than lanes, mostly.
     for label, lane in zip(labels, lanes, strict=False):
@@ -32,7 +32,7 @@ def in_own_lanes(fields: Fields | None, broker: Any, stream: Stream) -> Model:
 
 
 @lru_cache(maxsize=64)
-def _apart(broker: Any, count: int) -> tuple[Broker, list[str]]:
+def _separated(broker: Any, count: int) -> tuple[Broker, list[str]]:
     """The broker, with more partitions where it has any, and so many keys that it puts into different lanes; or into as
     many as it has."""
     wide, labels, taken = _wider(broker, count * FOR_EACH_KEY), list[str](), list[str]()

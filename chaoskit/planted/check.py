@@ -77,7 +77,7 @@ DROPS: tuple[HandlerBug, ...] = ("drops an effect", "acknowledges first", "marks
 
 def checked(question: Question, verdict: Verdict, say: Say = lambda bug: None) -> Verdict:
     """The verdict of a search, with what its test would have noticed; unknown where that is nothing. In a test that
-    fails by itself nothing is planted. `say` is told what is planted next."""
+    fails by itself nothing is planted. `say` is called with what is planted next."""
     if verdict.status == "violated" or (verdict.status == "unknown" and why_not(question)):
         return verdict
     found = self_check_of(question, say)
@@ -94,7 +94,8 @@ def checked(question: Question, verdict: Verdict, say: Say = lambda bug: None) -
 
 
 def self_check_of(question: Question, say: Say = lambda bug: None) -> SelfCheck:
-    """Each bug in turn, those of the handler first. The test itself holds under what is asked. `say` is told each."""
+    """Each bug in turn, those of the handler first. The test itself holds under what is asked. `say` is called with
+    each."""
     if not question.kinds:
         return SelfCheck(reason=NO_FAULT)
     if question.subject.batches.most is not None:
@@ -106,15 +107,15 @@ def self_check_of(question: Question, say: Say = lambda bug: None) -> SelfCheck:
     )  # fmt: skip
     asked = attrs.evolve(question, settings=settings)
     streams = Streams.of(asked)
-    handler = [_in_handler(asked, bug, streams) for bug in _said(HANDLER_BUGS, say)]
-    inside = [_in_handler(asked, bug, streams) for bug in _said(INSIDE_BUGS, say)]
-    # Where nothing says what dies with a process there is no inside, and nothing to be said of it.
+    handler = [_in_handler(asked, bug, streams) for bug in _announced(HANDLER_BUGS, say)]
+    inside = [_in_handler(asked, bug, streams) for bug in _announced(INSIDE_BUGS, say)]
+    # Where nothing says what dies with a process there is no inside, and nothing to report of it.
     handler += [each for each in inside if each.status != "cannot happen"]
     caught: list[Any] = [each.bug for each in handler if each.status == "caught"]
-    return SelfCheck((*handler, *(_in_state(asked, bug, caught, streams) for bug in _said(STATE_BUGS, say))))
+    return SelfCheck((*handler, *(_in_state(asked, bug, caught, streams) for bug in _announced(STATE_BUGS, say))))
 
 
-def _said(bugs: Iterable[Bug], say: Say) -> Iterator[Bug]:
+def _announced(bugs: Iterable[Bug], say: Say) -> Iterator[Bug]:
     for bug in bugs:
         say(bug)
         yield bug
@@ -236,7 +237,7 @@ def _evolved(question: Question, **changes: Any) -> Question:
 
 def _tried(look: Callable[[], Seen]) -> Seen | None:
     """What it gives. None where the test, its state or an invariant raises, or does not end: it was not written for a
-    handler that does what this one does, and its user is told."""
+    handler that does what this one does, and its user learns it."""
     try:
         return look()
     except BaseException as error:  # pytest.fail is no Exception

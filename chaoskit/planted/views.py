@@ -35,7 +35,7 @@ def constant(acts: Acts) -> View:
 
 
 def only_its_length(acts: Acts) -> View:
-    """How much there is, where that can be said; else the state."""
+    """How much there is, where that is known; else the state."""
 
     def view(state: Any) -> Any:
         if not isinstance(state, Sized):

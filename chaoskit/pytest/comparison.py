@@ -19,7 +19,8 @@ NOT_SEARCHED = ("not searched: only what it tolerates was asked",)
 
 class Comparison:
     """A pytest plugin that collects the tables, by the node ids of their tests, and why there is none instead: of tests
-    that end in an error or are skipped, and of files that cannot be imported. `says` is told what is asked next."""
+    that end in an error or are skipped, and of files that cannot be imported. `says` is called with what is asked
+    next."""
 
     def __init__(self, says: Callable[[str], None]) -> None:
         self.seed = fresh_seed()

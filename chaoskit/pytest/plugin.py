@@ -265,14 +265,16 @@ class TerminalSummary:
 
     def __init__(self, width: int) -> None:
         self.width = width
-        self._said: list[tuple[str, str]] = []
+        self._lines_of_tests: list[tuple[str, str]] = []
         self._memory: dict[str, list[str]] = {}
         self._repros: dict[str, None] = {}
         self._github: list[Any] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
-            self._said += [(report.nodeid, str(said)) for name, said in report.user_properties if name == "chaoskit"]
+            self._lines_of_tests += [
+                (report.nodeid, str(text)) for name, text in report.user_properties if name == "chaoskit"
+            ]
             for note in (str(note) for name, note in report.user_properties if name == "chaoskit-memory"):
                 self._memory.setdefault(note, []).append(report.nodeid)
             self._repros |= {str(path): None for name, path in report.user_properties if name == "chaoskit-repro"}
@@ -280,16 +282,16 @@ class TerminalSummary:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if self._said:
+        if self._lines_of_tests:
             terminalreporter.section("chaoskit")
-        for nodeid, said in sorted(self._said):  # xdist's workers report in any order
+        for nodeid, text in sorted(self._lines_of_tests):  # xdist's workers report in any order
             _write(terminalreporter, nodeid)
-            for line in said.splitlines():
+            for line in text.splitlines():
                 _write(terminalreporter, f"  {line}".rstrip())
-        for note, tests in self._memory.items():  # the same of every test, so that it is said once
+        for note, tests in self._memory.items():  # the same of every test, so that it is reported once
             _write(terminalreporter, f"{note}{self._of_which(tests)}")
         # Only where chaos tests ran: a run of others has nothing to say of saved files.
-        if self._said or self._repros:
+        if self._lines_of_tests or self._repros:
             from chaoskit.pytest.saved import idle_repros
 
             for line in idle_repros(terminalreporter.config):
@@ -304,8 +306,8 @@ class TerminalSummary:
                 _write(terminalreporter, trouble)
 
     def _of_which(self, tests: Sequence[str]) -> str:
-        """Nothing, where it is said of all of them."""
-        if len(tests) == len(self._said):
+        """Nothing, where it is reported of all of them."""
+        if len(tests) == len(self._lines_of_tests):
             return ""
         named = sorted(tests)[:3]
         more = f" and {len(tests) - len(named)} more" if len(tests) > len(named) else ""

@@ -32,7 +32,7 @@ class Progress:
         self._line = line
         is_worker = hasattr(config, "workerinput")  # of xdist: what its reporter writes, nobody reads
         self._reporter: Any = None if is_worker else config.pluginmanager.get_plugin("terminalreporter")
-        self._began = self._said = now()
+        self._began = self._shown_at = now()
         self._is_shown = False
 
     def look(self, time: float) -> None:
@@ -41,8 +41,8 @@ class Progress:
             if elapsed >= PATIENCE:
                 self._rewrite(self._line(elapsed))
         # A log keeps every line, so that there is one now and then only.
-        elif time - self._said >= EVERY:
-            self._said = time
+        elif time - self._shown_at >= EVERY:
+            self._shown_at = time
             self._log(f"{self._line(elapsed)}\n")
 
     def close(self) -> None:

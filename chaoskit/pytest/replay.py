@@ -98,8 +98,8 @@ _ERROR = re.compile(r"E  |ERROR(?!: usage)|INTERNALERROR>|[^ ]*: error: ")
 
 
 def last_words(output: str) -> str:
-    """What pytest said last: errors where there are any, else the last line that says something."""
+    """What pytest printed last: errors where there are any, else the last line that says something."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and not _COUNTS.fullmatch(line.strip())]
     errors = [line for line in lines if _ERROR.match(line)]
-    said = (errors or lines)[-1:]
-    return " ".join(said).removeprefix("E ").removeprefix("INTERNALERROR>").strip()
+    last = (errors or lines)[-1:]
+    return " ".join(last).removeprefix("E ").removeprefix("INTERNALERROR>").strip()

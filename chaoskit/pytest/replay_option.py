@@ -59,7 +59,7 @@ def _collected_here(config: pytest.Config) -> list[str]:
 
 def is_not_replayed(config: pytest.Config, path: Path) -> bool:
     """Whether nothing in this file or directory is replayed, so that it is not even imported. A file that is replayed
-    is not named to pytest either: a stranger's repro file may name any, and pytest imports what it is told to."""
+    is not named to pytest either: a stranger's repro file may name any, and pytest imports whatever is named to it."""
     wanted = [config.rootpath / repro.test.partition("::")[0] for repro in config.stash[_REPLAYS]]
     return not any(file == path or file.is_relative_to(path) for file in wanted)
 

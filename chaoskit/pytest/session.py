@@ -52,7 +52,7 @@ class ItemRunner(Runner, Protocol):
     """The runner of an item of pytest's."""
 
     def complete(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> None:
-        """Add to pytest's report what is to be said of the test, also where it comes from xdist's workers."""
+        """Add to pytest's report what is to be reported of the test, also where it comes from xdist's workers."""
 
 
 class PytestRunner:
@@ -175,7 +175,7 @@ class PytestRunner:
         if (comparison := comparison_of(self._config)) is not None and verdict.tolerance is not None:
             comparison.tolerances[self.test] = verdict.tolerance
         lines = [] if verdict.notes in (REPLAYED, NOT_SEARCHED) else held_lines(verdict)
-        # Said once for all tests at the end: many handlers are such.
+        # Reported once for all tests at the end: many handlers are such.
         if MEMORY_KEPT in lines:
             lines.remove(MEMORY_KEPT)
             self._memory = MEMORY_KEPT

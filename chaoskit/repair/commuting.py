@@ -47,9 +47,9 @@ def _assigned(case: Case, place: int, parted: Sequence[Difference]) -> Iterator[
     places = range(len(case.model.stream))
     without_first = _state(case, [p for p in places if p != place])
     without_second = _state(case, [p for p in places if p != place + 1])
-    apart = {each.path: each for each in _differences(without_first, without_second)}
+    separate = {each.path: each for each in _differences(without_first, without_second)}
     for each in parted:
-        alone = apart.get(each.path)
+        alone = separate.get(each.path)
         if alone is not None and _same(alone.expected, each.expected) and _same(alone.observed, each.observed):
             yield each.path
 

@@ -11,7 +11,7 @@ from chaoskit.brokers.inside import gone_at
 from chaoskit.repair.moves import ESCAPE, INSIDE_MOVES, MOVES, OUTBOX, OVERLAP_MOVES, RETRY, Kind
 from chaoskit.search.failing import calls_of, that_fail
 from chaoskit.search.inside import WHOLE
-from chaoskit.search.oracle import kept
+from chaoskit.search.oracle import with_state_copied
 from chaoskit.search.plans import Plan
 from chaoskit.search.question import Question
 from chaoskit.search.verdicts import failed_at
@@ -77,7 +77,7 @@ def swallowed(question: Question, verdict: Verdict) -> str:
     case = subject.on(verdict.scenario.stream)
     for position, points in that_fail(calls_of(case)).items():
         for point in points:
-            run = kept(case.run([Fail(case.model.stream[position].id, 0, point)]))
+            run = with_state_copied(case.run([Fail(case.model.stream[position].id, 0, point)]))
             failures = [failure for number, failure in run.failures.items() if number not in run.refusals]
             if failures and case.violations(run):
                 at = failed_at(failures[0])

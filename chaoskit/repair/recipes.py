@@ -101,7 +101,7 @@ def recipe(move: MoveName, storage: Storage) -> str:
 
 def storage_of(test: Any) -> Storage:
     """Where the state of this test's handler lives, by what its module and those that it imports of the user's own
-    import: a database that speaks SQL, Redis, or what cannot be told, which is shown as plain Python."""
+    import: a database that speaks SQL, Redis, or what is unknown, which is shown as plain Python."""
     while isinstance(test, functools.partial):
         test = test.func
     module = sys.modules.get(getattr(inspect.unwrap(test), "__module__", "") or "")

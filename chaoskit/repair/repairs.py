@@ -35,8 +35,8 @@ EACH = 150
 def advice_on(
     question: Question, verdict: Verdict, storage: Storage, say: Callable[[MoveName], None] = lambda move: None
 ) -> Advice:
-    """All that can be tried for a failure; `say` is told each move. Nothing for a verdict that is not violated, and for
-    what fails in order already: no delivery is to blame."""
+    """All that can be tried for a failure; `say` is called with each move. Nothing for a verdict that is not violated,
+    and for what fails in order already: no delivery is to blame."""
     if verdict.status != "violated" or verdict.scenario is None or not verdict.scenario.faults:
         return Advice()
     try:
@@ -54,7 +54,7 @@ def advice_on(
 
 
 def _boundary(question: Question) -> Boundary | None:
-    """Which other key would do, where no move within the present one does; None where that cannot be said."""
+    """Which other key would do, where no move within the present one does; None where that is unknown."""
     try:
         return boundary_of(question)
     except (ChaosError, CheckerFailed, *HANGS):
@@ -85,10 +85,10 @@ def _each(question: Question, verdict: Verdict, storage: Storage, say: Callable[
     asked = attrs.evolve(
         question, subject=attrs.evolve(question.subject, epoch=verdict.scenario.epoch), settings=settings
     )
-    return (_said(asked, verdict, kind, storage, say) for kind in moves if _applies(kind, verdict))
+    return (_announced(asked, verdict, kind, storage, say) for kind in moves if _applies(kind, verdict))
 
 
-def _said(
+def _announced(
     question: Question, verdict: Verdict, kind: Kind, storage: Storage, say: Callable[[MoveName], None]
 ) -> Repair:
     say(kind.name)
@@ -168,7 +168,7 @@ def _breaks(question: Question, kind: FaultKind) -> bool:
 
 @attrs.define
 class Copies:
-    """How far apart the copies of a message came, in deliveries, over all runs."""
+    """The distance between the copies of a message, in deliveries, over all runs."""
 
     farthest: int = 0
 

@@ -42,7 +42,7 @@ def tolerance_of(
 ) -> Tolerance:
     """The test of this question on each of these brokers, whichever the question is about; of several streams all on
     each of them, or as a mapping says. `wanted`: the kinds that are
-    asked about; the others are "not exercised", where they can happen. `say` is told what is searched next."""
+    asked about; the others are "not exercised", where they can happen. `say` is called with what is searched next."""
     if not brokers:
         raise UsageError("brokers is empty: name one at least, such as brokers=[Kafka(), RabbitMQ()]")
     several = [on_all_streams(question.subject.broker, broker) for broker in brokers]
@@ -176,7 +176,7 @@ class _On:
     def _found(self, asked: Question) -> Verdict:
         try:
             verdict = investigate(asked)
-        # Before the clause below: here the test's own error is told, and not ours.
+        # Before the clause below: here the test's own error is reported, and not ours.
         except ReferenceRefused as error:
             raise _FailsInOrder(self._in_order(error.__cause__ or error) or str(error)) from error
         except PASS_THROUGH:
@@ -189,8 +189,8 @@ class _On:
                 raise _FailsInOrder(why) from error
             raise
         if verdict.status == "violated" and verdict.scenario is not None and not verdict.scenario.faults:
-            said = verdict.violations[0].message
-            raise _FailsInOrder(self._in_order(None) or f"it fails in order already: {said}")
+            why = verdict.violations[0].message
+            raise _FailsInOrder(self._in_order(None) or f"it fails in order already: {why}")
         return verdict
 
     def _must_hold_in_order(self) -> None:
@@ -230,14 +230,14 @@ class _On:
             return ""
         # What stopped the search, if anything did: it is what the user would have seen.
         first = error or raised[0]
-        what = "it fails in order already" if first is None else f"it raises {_told(first)} in order"
+        what = "it fails in order already" if first is None else f"it raises {_error_text(first)} in order"
         if not reads.missing:
             return what
         names = " and ".join(f"message.{name}" for name in reads.missing)
         return f"{what}: it reads {names}, which {called(self.broker)} does not carry"
 
 
-def _told(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     """A class, and its text where it has one."""
     return f"{type(error).__name__} ({error})" if str(error) else type(error).__name__
 

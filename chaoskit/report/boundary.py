@@ -58,8 +58,8 @@ def _present(candidate: Candidate) -> str:
 
 def _counterexample(candidate: Candidate) -> str:
     events = {event.id: event for event in candidate.events}
-    told = [f"{id_} ({_short(events[id_].value)})" for id_ in candidate.order]
-    return f"{', '.join(told)} gives {_short(candidate.observed)}, in order {_short(candidate.expected)}"
+    events_shown = [f"{id_} ({_short(events[id_].value)})" for id_ in candidate.order]
+    return f"{', '.join(events_shown)} gives {_short(candidate.observed)}, in order {_short(candidate.expected)}"
 
 
 def _short(value: object) -> str:

@@ -31,7 +31,7 @@ class Setting:
 class Possible:
     """A kind of fault that the broker makes under its defaults.
 
-    `happened` is what it said of a run of four events, e1 to e4, and `order` what the handler saw in that run.
+    `happened` is what it reported of a run of four events, e1 to e4, and `order` what the handler saw in that run.
     """
 
     kind: FaultKind

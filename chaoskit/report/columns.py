@@ -11,7 +11,7 @@ from chaoskit.values.texts import in_line
 WIDEST_LINE = 100
 """Columns of a line of source: what somebody else's file has may be of any length."""
 BEFORE = 12
-"""Columns that are kept before an expression where its line is cut at the beginning."""
+"""Columns that are left before an expression where its line is cut at the beginning."""
 
 
 def fitted(texts: Sequence[str], most: int) -> list[str]:

@@ -17,7 +17,7 @@ PROSE = 100
 class HarmlessConsole(Console):
     """Of rich, with every text made harmless as it is printed: only the colours and moves of rich itself reach the
     terminal, and no line is a command to GitHub's runner. So whoever prints a value, a name or an error with it has
-    nothing to remember. It highlights nothing: that would take texts apart before they are seen whole."""
+    nothing to remember. It highlights nothing: that would split texts before they are seen whole."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "highlight": False})

@@ -32,7 +32,7 @@ def settled_first(schedule: Schedule) -> bool:
 
 def died_in_one_call(steps: Sequence[Step]) -> set[int]:
     """The numbers of the deliveries, from 1, that came in one call with the message at which its process died: what
-    was done of them by then is told with the death."""
+    was done of them by then is reported with the death."""
     found, call, left = set[int](), list[int](), 0
     for number, step in enumerate(steps, start=1):
         if step.action == "batch":
@@ -45,18 +45,18 @@ def died_in_one_call(steps: Sequence[Step]) -> set[int]:
     return found
 
 
-def _lines(event: str, died: DiedAt) -> Iterator[str]:
-    happened = died.happened[-MOST_HAPPENED:]
+def _lines(event: str, death: DiedAt) -> Iterator[str]:
+    happened = death.happened[-MOST_HAPPENED:]
     if happened:
         yield f"{event}: this was done,"
-        if len(happened) < len(died.happened):
-            yield f"    … ({len(died.happened) - len(happened)} more)"
+        if len(happened) < len(death.happened):
+            yield f"    … ({len(death.happened) - len(happened)} more)"
         yield from (f"    {narrow(line, WIDEST_LINE)}" for line in happened)
-        yield f"and then the process was killed, before this{at(died)}:"
+        yield f"and then the process was killed, before this{at(death)}:"
     else:
-        yield f"{event}: the process was killed before its first effect{at(died)}:"
-    yield from (f"    {line}" for line in underlined(died.source, died.before, died.column))
+        yield f"{event}: the process was killed before its first effect{at(death)}:"
+    yield from (f"    {line}" for line in underlined(death.source, death.before, death.column))
 
 
-def at(died: DiedAt) -> str:
-    return f" ({died.place})" if died.place else ""
+def at(death: DiedAt) -> str:
+    return f" ({death.place})" if death.place else ""

@@ -111,7 +111,7 @@ def _table(
     for row, cells in zip(grid.rows, rows, strict=True):
         value = [] if short is None else ["" if row.event is None else short[row.event.id]]
         table.add_row(*map(Text, [*cells, *value]))
-    # Said, so that nobody takes the part for the whole.
+    # Stated, so that nobody takes the part for the whole.
     if grid.left_out > 0:
         table.add_row("", f"… and {grid.left_out} more steps")
     return table

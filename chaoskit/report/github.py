@@ -150,14 +150,14 @@ def append_to_step_summary(entries: Iterable[ReportEntry]) -> str:
 
 def _fitting(parts: Sequence[str], most: int) -> str:
     """Whole rows and whole failures, those that come first; and how many there was no room for."""
-    kept: list[str] = []
+    whole: list[str] = []
     left = most - 100  # for the sentence about those that are left out
     for number, part in enumerate(parts):
         left -= len(part.encode())
         if left < 0:
-            return "".join([*kept, f"\n\nThere is no room here for {len(parts) - number} more.\n"])
-        kept.append(part)
-    return "".join(kept)
+            return "".join([*whole, f"\n\nThere is no room here for {len(parts) - number} more.\n"])
+        whole.append(part)
+    return "".join(whole)
 
 
 _WORDS: dict[EntryStatus, str] = {

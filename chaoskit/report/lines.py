@@ -154,9 +154,9 @@ def _advice(verdict: Verdict, found: Summary) -> Iterator[Line]:
         more = {name: value for name in ("needs", "code") if (value := getattr(text, name))}
         names = ("move", "status", "breaks", "repairs_this", "schedules", "distance")
         yield {"type": "repair"} | {name: getattr(repair, name) for name in names} | {"text": text.says} | more
-    for clash, said in zip(known.clashes, found.clashes, strict=True):
+    for clash, sentence in zip(known.clashes, found.clashes, strict=True):
         events = [clash.first.id, clash.second.id]
-        yield {"type": "clash", "events": events, "assigned": list(clash.assigned), "text": said}
+        yield {"type": "clash", "events": events, "assigned": list(clash.assigned), "text": sentence}
 
 
 def _boundary(found: Boundary | None) -> Iterator[Line]:

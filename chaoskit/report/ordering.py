@@ -9,9 +9,9 @@ from typing import Any
 
 import attrs
 
-from chaoskit.report.style import SANS, palette
+from chaoskit.report.style import HEAD, SANS, palette
 from chaoskit.report.values import as_json, in_markup
-from chaoskit.throughput.cost import NAMES, OrderChoice, OrderingCost, number, said, summary
+from chaoskit.throughput.cost import NAMES, OrderChoice, OrderingCost, choice_text, number, summary
 
 WIDTH, HEIGHT = 760, 320
 """Of the plot with its axes, in pixels as all that follows."""
@@ -30,7 +30,7 @@ STYLE = f"""
 .ordering .unordered {{ stroke: var(--good); stroke-dasharray: 2 4; }}
 .ordering .knee {{ fill: var(--paper); stroke-dasharray: none; stroke-width: 2; }}
 """
-"""Three lines are told apart by their dashes, too, where colours are not seen."""
+"""Three lines are distinguished by their dashes, too, where colours are not seen."""
 
 
 def ordering_svg(cost: OrderingCost) -> str:
@@ -43,22 +43,16 @@ def ordering_svg(cost: OrderingCost) -> str:
         f"<style>{palette('.ordering')}{STYLE}</style>",
         f'<rect width="{WIDTH}" height="{height}" fill="var(--paper)"/>',
         *_axes(cost),
-        *(line for choice in _kept(cost) for line in _line(choice, _top(cost))),
+        *(line for choice in _possible(cost) for line in _line(choice, _top(cost))),
         *_keys(rows),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="generator" content="chaoskit">
-<title>$title</title>
+_PAGE = Template(
+    HEAD
+    + """\
 </head>
 <body>
 <main>
@@ -67,13 +61,19 @@ $plot<pre tabindex="0">$text</pre>
 </main>
 </body>
 </html>
-""")
+"""
+)
 
 
 def ordering_page(cost: OrderingCost) -> str:
     """The plot and the figures as a page of its own, which needs nothing from outside."""
     title = in_markup(f"What order costs: {summary(cost)[0]}")
-    return _PAGE.substitute(title=title, plot=ordering_svg(cost), text=in_markup(str(cost)))
+    return _PAGE.substitute(
+        policy="default-src 'none'; style-src 'unsafe-inline'",
+        title=title,
+        plot=ordering_svg(cost),
+        text=in_markup(str(cost)),
+    )
 
 
 def ordering_data(cost: OrderingCost) -> dict[str, Any]:
@@ -90,19 +90,19 @@ def _listed(_: type, __: Any, value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _kept(cost: OrderingCost) -> list[OrderChoice]:
+def _possible(cost: OrderingCost) -> list[OrderChoice]:
     return [choice for choice in cost.choices if not choice.why_not]
 
 
 def _label(cost: OrderingCost) -> str:
     """The picture in words, for who does not see it."""
-    orders = [f"{NAMES[choice.order]}: {said(choice)}" for choice in cost.choices]
+    orders = [f"{NAMES[choice.order]}: {choice_text(choice)}" for choice in cost.choices]
     return in_markup(". ".join(["Throughput over consumers", *summary(cost), *orders]) + ".")
 
 
 def _top(cost: OrderingCost) -> float:
     """The upper end of the axis: the most that is reached, rounded up to 1, 2 or 5 times a power of ten."""
-    most = max(point.throughput for choice in _kept(cost) for point in choice.points)
+    most = max(point.throughput for choice in _possible(cost) for point in choice.points)
     power = 10.0 ** math.floor(math.log10(most))
     return next(factor * power for factor in (1, 1.5, 2, 3, 5, 7.5, 10) if most <= factor * power * (1 + 1e-9))
 
@@ -116,7 +116,7 @@ def _y(throughput: float, top: float) -> float:
 
 
 def _axes(cost: OrderingCost) -> Iterator[str]:
-    top, most = _top(cost), len(_kept(cost)[0].points)
+    top, most = _top(cost), len(_possible(cost)[0].points)
     for part in range(5):
         value = top * part / 4
         y = _y(value, top)
@@ -145,7 +145,7 @@ def _legend(cost: OrderingCost) -> Iterator[tuple[str, str]]:
     for text in summary(cost):
         yield from (("", line) for line in _folded(text))
     for choice in cost.choices:
-        for place, text in enumerate(_folded(f"{NAMES[choice.order]}: {said(choice)}")):
+        for place, text in enumerate(_folded(f"{NAMES[choice.order]}: {choice_text(choice)}")):
             yield (choice.order if place == 0 else ""), text
 
 

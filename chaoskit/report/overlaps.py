@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from chaoskit.brokers.overlaps import ONE_MESSAGE, TWO_MESSAGES
+from chaoskit.brokers.base import Settings, ways_without_overlap
+from chaoskit.brokers.overlaps import Ways
+from chaoskit.brokers.together import Together
 from chaoskit.report.columns import fitted, narrow, underlined
 from chaoskit.report.deaths import MOST_HAPPENED, at
-from chaoskit.values.faults import Fault, Overlap
+from chaoskit.values.faults import Overlap
+from chaoskit.values.scenario import Broker, Scenario
 from chaoskit.values.schedule import Schedule, Step, StoppedAt
 from chaoskit.values.texts import in_line
 
@@ -19,13 +21,32 @@ WIDEST = (44, 60)
 """Columns of what the one execution did, and of what the others did."""
 
 
-def short_ways(remedy: str, faults: Sequence[Fault]) -> list[str]:
-    """What rules these out, by a line for the handler and one for what a setting can do against what took place."""
-    handler, *settings = re.split(rf"\. (?={ONE_MESSAGE}|{TWO_MESSAGES})", remedy)
-    met = {TWO_MESSAGES if fault.others else ONE_MESSAGE for fault in faults if isinstance(fault, Overlap)}
+def short_ways(scenario: Scenario, ruled_out_by: str) -> list[str]:
+    """What rules the overlaps of this scenario out, by a line for the handler and one for what a setting can do against
+    what took place; of a broker that does not give it apart, all that it says."""
+    found: dict[str, None] = {}
+    for fault in scenario.faults:
+        if isinstance(fault, Overlap):
+            broker, topic = _broker_of(scenario, fault)
+            if not isinstance(broker, Settings):
+                return [ruled_out_by]
+            found |= dict.fromkeys(_ways(ways_without_overlap(broker), fault, topic))
+    return list(found) or [ruled_out_by]
+
+
+def _ways(ways: Ways, fault: Overlap, topic: str) -> list[str]:
     # Where a key moves the message of another owner is one of the same key.
-    fitting = [text for text in settings if text.startswith(tuple(met))] or settings
-    return [f"in the handler, {handler}" if settings else handler, *(text[0].lower() + text[1:] for text in fitting)]
+    by_setting = (ways.two_messages if fault.others else ways.one_message) or ways.one_message or ways.two_messages
+    return [f"in the handler, {ways.handler}", f"{topic}{by_setting}"] if by_setting else [ways.handler]
+
+
+def _broker_of(scenario: Scenario, fault: Overlap) -> tuple[Broker, str]:
+    """That of its stream; and of several streams the name of this one."""
+    broker = scenario.broker
+    if not isinstance(broker, Together):
+        return broker, ""
+    topic = next(event.topic for event in scenario.events if event.id == fault.at)
+    return broker.brokers[broker.topics.index(topic)], f"{topic}: "
 
 
 def overlap_lines(schedule: Schedule) -> Iterator[str]:

@@ -19,7 +19,7 @@ from chaoskit.report.effects import EFFECTS, MOST_ROWS
 from chaoskit.report.overlaps import STOPPED
 from chaoskit.report.picture import picture
 from chaoskit.report.self_check import self_check_remarks
-from chaoskit.report.style import PAGE, PICTURE, palette
+from chaoskit.report.style import HEAD, PAGE, PICTURE, palette
 from chaoskit.report.summary import (
     NO_STATES,
     Beside,
@@ -33,7 +33,7 @@ from chaoskit.report.summary import (
     tried,
 )
 from chaoskit.report.timeline import Grid, Row, value_of
-from chaoskit.report.tolerance import answer_text, broker_name, told
+from chaoskit.report.tolerance import answer_text, broker_name, remarks
 from chaoskit.report.values import cut, in_markup
 from chaoskit.repro.values import versions
 from chaoskit.values.state import Difference
@@ -64,15 +64,9 @@ rows.forEach((row, at) => {
 boxes.forEach(box => box.addEventListener("click", () => document.getElementById("step-" + box.dataset.step).focus()));
 """
 
-SKELETON = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="$policy">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="generator" content="chaoskit">
-<title>$title</title>
+SKELETON = Template(
+    HEAD
+    + """\
 <style>$style</style>
 </head>
 <body>
@@ -93,7 +87,8 @@ $footer
 <script>$script</script>
 </body>
 </html>
-""")
+"""
+)
 
 
 def page(verdict: Verdict, *, replay: str | None = None) -> str:
@@ -399,7 +394,7 @@ def _tolerance(tolerance: Tolerance) -> Iterator[str]:
     yield "</tbody>\n</table>\n</div>"
     for name, column in zip(names, tolerance.columns, strict=True):
         items = []
-        for each in told(column):
+        for each in remarks(column):
             more = "".join(f'<span class="after">{_with_code(line)}</span>' for line in each.more)
             items.append(f"<li><strong>{_text(each.kinds)}</strong>{_with_code(each.says)}{more}</li>")
         yield f'<h3>{name}</h3>\n<ul class="remedies">{"".join(items)}</ul>'
@@ -415,8 +410,8 @@ ANSWERS: dict[Answer, str] = {
 
 
 def _remedies(found: Summary) -> str:
-    said = [*found.remedies, *(("In the handler", advice) for _, advice in found.advice)]
-    items = "".join(f"<li><strong>{kind}</strong>: {_with_code(remedy)}.</li>" for kind, remedy in said)
+    found_remedies = [*found.remedies, *(("In the handler", advice) for _, advice in found.advice)]
+    items = "".join(f"<li><strong>{kind}</strong>: {_with_code(remedy)}.</li>" for kind, remedy in found_remedies)
     return f'<ul class="remedies">{items}</ul>'
 
 

@@ -43,7 +43,7 @@ MOST_TRACED = 80
 
 @attrs.frozen
 class PictureLayout:
-    """Where things are: the left edge and the width of the lanes, the column of what is said beside a step."""
+    """Where things are: the left edge and the width of the lanes, the column of what is written beside a step."""
 
     left: float
     lane: float
@@ -128,8 +128,8 @@ def _layout(grid: Grid, top: float) -> PictureLayout:
     left = GUTTER + (CONSUMER if grid.workers else 0)
     lanes = max(1, len(grid.lanes))
     marks = left + lanes * lane + 10
-    said = max((len(_short(row.mark, MOST_OF_MARK)) for row in grid.rows), default=0)
-    return PictureLayout(left, lane, lanes, marks, marks + 34 + max(said, 16) * LETTER + 12, top)
+    longest = max((len(_short(row.mark, MOST_OF_MARK)) for row in grid.rows), default=0)
+    return PictureLayout(left, lane, lanes, marks, marks + 34 + max(longest, 16) * LETTER + 12, top)
 
 
 def _height(grid: Grid, layout: PictureLayout) -> float:
@@ -174,7 +174,7 @@ def _row(layout: PictureLayout, row: Row, place: int, workers: bool, first: bool
         left = layout.left if row.lane is None else layout.left + row.lane * layout.lane
         right = layout.marks - 10 if row.lane is None else left + layout.lane
         yield f'<line class="stop" x1="{left + 6:g}" x2="{right - 6:g}" y1="{y:g}" y2="{y:g}"/>'
-    yield from _said(layout, row, y, first)
+    yield from _mark(layout, row, y, first)
     yield "</g>"
 
 
@@ -203,7 +203,7 @@ def _node_width(row: Row) -> float:
     return max(44, len(_short(row.cell)) * LETTER + 22)
 
 
-def _said(layout: PictureLayout, row: Row, y: float, first: bool) -> Iterator[str]:
+def _mark(layout: PictureLayout, row: Row, y: float, first: bool) -> Iterator[str]:
     x = layout.marks
     if row.sentence is not None:
         yield f'<circle class="badge" cx="{x + 9:g}" cy="{y:g}" r="9"/>'
@@ -241,9 +241,9 @@ def _arrow(layout: PictureLayout, origin: Row, row: Row, places: dict[int, int])
 def _description(found: Summary) -> str:
     """The picture in words, for who does not see it."""
     steps = [_in_words(row, found.grid.lanes) for row in found.grid.rows]
-    told = [f"{number}: {line}." for number, line in enumerate(found.sentences, start=1)]
+    sentences = [f"{number}: {line}." for number, line in enumerate(found.sentences, start=1)]
     effects = [f"{row.what}: in order {row.in_order}, observed {row.observed}." for row in found.effects[:MOST_ROWS]]
-    return " ".join([*steps, *told, *effects])
+    return " ".join([*steps, *sentences, *effects])
 
 
 def _in_words(row: Row, lanes: Sequence[str]) -> str:

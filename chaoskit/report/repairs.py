@@ -51,8 +51,8 @@ def repair_texts(verdict: Verdict) -> tuple[RepairText, ...]:
         return ()
     best = recommended(advice.repairs)
     others = [repair for repair in advice.repairs if repair is not best]
-    texts = [] if best is None else [RepairText(best.move, f"{_said(best, verdict)}.", _needs(best), best.code)]
-    return (*texts, *(RepairText(repair.move, f"{_said(repair, verdict)}.") for repair in others))
+    texts = [] if best is None else [RepairText(best.move, f"{_sentence(best, verdict)}.", _needs(best), best.code)]
+    return (*texts, *(RepairText(repair.move, f"{_sentence(repair, verdict)}.") for repair in others))
 
 
 def recommended(repairs: tuple[Repair, ...]) -> Repair | None:
@@ -61,7 +61,7 @@ def recommended(repairs: tuple[Repair, ...]) -> Repair | None:
 
 
 def no_repair(verdict: Verdict) -> str:
-    """What is to be said where no move holds; empty where one does, where none was run, or nobody has asked."""
+    """What is to be reported where no move holds; empty where one does, where none was run, or nobody has asked."""
     advice = verdict.advice.known
     if advice is None or recommended(advice.repairs) is not None:
         return ""
@@ -85,7 +85,7 @@ def damage_text(damage: Damage | None) -> str:
     return f"{damage.kind.capitalize()}{events}{where}"
 
 
-def _said(repair: Repair, verdict: Verdict) -> str:
+def _sentence(repair: Repair, verdict: Verdict) -> str:
     """What came of a move, in a line."""
     name = SAYS.get(repair.move, repair.move)
     if repair.status == "unknown":
@@ -113,7 +113,7 @@ def _breaks(repair: Repair) -> str:
 
 
 def _needs(repair: Repair) -> str:
-    """What the move takes; and of ids, for how long they are kept."""
+    """What the move takes; and of ids, for how long they are stored."""
     needs = f"It takes {repair.needs}."
     if repair.move == "ids" and repair.distance:
         needs += (

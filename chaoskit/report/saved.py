@@ -23,7 +23,7 @@ from chaoskit.values.verdict import Label, States, Verdict
 
 
 def saved_verdict(repro: Repro) -> Verdict:
-    """What the search said when it saved this file."""
+    """What the search reported when it saved this file."""
     expected, observed = _shown(repro.expected), _shown(repro.observed)
     # Without a state, as where the test raised, the message says it all.
     found = parted(expected, observed) if observed is not None else ()

@@ -45,8 +45,8 @@ def shortened(value: Any, others: Sequence[Any], read: Sequence[str], room: int)
         left = here - len(text)
     if not found:
         return cut(whole, max(1, room))
-    kept = [found[name] for name in parts.fields if name in found]
-    return f"{parts.opening}{', '.join(kept)}, …{parts.closing}"
+    shown = [found[name] for name in parts.fields if name in found]
+    return f"{parts.opening}{', '.join(shown)}, …{parts.closing}"
 
 
 def parts_of(value: Any) -> ValueParts | None:

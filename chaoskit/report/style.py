@@ -156,3 +156,16 @@ footer ul {{ display: flex; flex-wrap: wrap; gap: 0.2rem 1.5rem; list-style: non
   * {{ print-color-adjust: exact; }}
 }}
 """
+
+HEAD = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="$policy">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="chaoskit">
+<title>$title</title>
+"""
+"""Of a page that needs nothing from outside."""

@@ -64,7 +64,7 @@ class Beside:
 
 @attrs.frozen
 class Summary:
-    """A violated verdict. `remarks`: what is to be said of the differences, and what is violated besides; `more`:
+    """A violated verdict. `remarks`: what is to be reported of the differences, and what is violated besides; `more`:
     differences that would be too many. `sentences` are the numbered ones, `besides` what else the steps have done,
     `label` says which order is broken, where it is about one. `remedies` are kinds of fault, or what else happened, and
     what rules each out; `advice` is for the handler, by what its state has. `beside` has the states
@@ -178,13 +178,13 @@ def _ended(verdict: Verdict) -> Iterator[Ended]:
         return
     steps = verdict.schedule.steps
     held: dict[int, dict[EventId, None]] = {}
-    told = died_in_one_call(steps)
+    in_one_call = died_in_one_call(steps)
     for number, step in enumerate(steps, start=1):
         if step.action == "restart" and (had := tuple(held.pop(step.consumer, {}))):
             again = {s.event for s in steps[number:] if s.action == "deliver"}
             yield Ended(number, had, tuple(event for event in had if event not in again))
         # What it refused it need not remember.
-        elif step.action == "deliver" and not step.raised and step.event is not None and number not in told:
+        elif step.action == "deliver" and not step.raised and step.event is not None and number not in in_one_call:
             held.setdefault(step.consumer, {})[step.event] = None
 
 
@@ -258,10 +258,12 @@ def held_lines(verdict: Verdict) -> list[str]:
 
 def _promises(tally: Tally) -> Iterator[str]:
     """How much of what needs several faults at once was tried, at least."""
-    told = [f"any {_NUMBERS[bound.faults]} given faults with {bound.probability:.0%}" for bound in tally.bounds]
-    if told:
+    probabilities = [
+        f"any {_NUMBERS[bound.faults]} given faults with {bound.probability:.0%}" for bound in tally.bounds
+    ]
+    if probabilities:
         events = count(tally.bounds[0].events, "event")
-        yield f"tried together with at least this probability, in streams of up to {events}: {', '.join(told)}"
+        yield f"tried together with at least this probability, in streams of up to {events}: {', '.join(probabilities)}"
     if tally.singles_up_to and not tally.all_singles:
         yield f"every single fault was run in a stream of {count(tally.singles_up_to, 'event')}"
 

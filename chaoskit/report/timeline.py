@@ -24,7 +24,7 @@ FOLDED = 3
 
 @attrs.frozen
 class Row:
-    """A step: its `number`, counted from 1, what stands in its `lane`, and what is said beside it.
+    """A step: its `number`, counted from 1, what stands in its `lane`, and what is written beside it.
 
     `lane` is None for a step that stands in all of them. `sentence` is the number of the one that explains it, and
     `origin` the number of an earlier step from which the same event comes again. A row without a `step` stands for
@@ -49,7 +49,7 @@ class Row:
 
 @attrs.frozen
 class Grid:
-    """The rows of a delivery and the names of its lanes. `workers`: which consumer it is has to be said for each step.
+    """The rows of a delivery and the names of its lanes. `workers`: which consumer it is has to be shown for each step.
     `left_out`: steps that would be too many."""
 
     lanes: tuple[str, ...]

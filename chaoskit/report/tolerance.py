@@ -58,8 +58,8 @@ def answer_text(trial: Trial) -> str:
 
 
 @attrs.frozen
-class Told:
-    """Something to be said of a broker: `kinds` begins the sentence that `says` ends, with the space or the colon
+class Remark:
+    """Something to be reported of a broker: `kinds` begins the sentence that `says` ends, with the space or the colon
     between them; `more` follows from it."""
 
     kinds: str
@@ -71,21 +71,21 @@ class Told:
         return f"{self.kinds}{self.says}"
 
 
-def told(column: Column) -> Iterator[Told]:
+def remarks(column: Column) -> Iterator[Remark]:
     """What breaks it and by which delivery; what cannot happen, and what was not exercised, with the reasons."""
     if column.why:
-        yield Told("Nothing can be said", f": {column.why}.")
+        yield Remark("Nothing can be said", f": {column.why}.")
     for trial in column.trials:
         if trial.answer == "breaks":
             yield _broken(trial)
     for answer, title in (("cannot happen", "Cannot happen"), ("not exercised", "Not exercised")):
         for why, kinds in _reasons(column, answer):
             if why != column.why:
-                yield Told(f"{title}: {_all(kinds)}", f": {why}.")
+                yield Remark(f"{title}: {_all(kinds)}", f": {why}.")
 
 
-def _broken(trial: Trial) -> Told:
-    return Told(trial.named, f" {breaks(trial)}.", tuple(_more(trial)))
+def _broken(trial: Trial) -> Remark:
+    return Remark(trial.named, f" {breaks(trial)}.", tuple(_more(trial)))
 
 
 def breaks(trial: Trial) -> str:
@@ -133,7 +133,7 @@ def _reasons(column: Column, answer: str) -> list[tuple[str, list[str]]]:
 
 @attrs.frozen(eq=False)
 class ToleranceTable:
-    """For rich: brokers side by side, as many as there is room for; then what is to be said of each."""
+    """For rich: brokers side by side, as many as there is room for; then what is to be reported of each."""
 
     tolerance: Tolerance
 
@@ -145,7 +145,7 @@ class ToleranceTable:
             yield ""
         for column in columns:
             yield Text(visible(broker_name(column.broker)), style="bold")
-            for each in told(column):
+            for each in remarks(column):
                 yield _paragraph(each.line, 2)
                 yield from (_paragraph(line, 4) for line in each.more)
 
@@ -183,7 +183,7 @@ def _markdown(tolerance: Tolerance) -> Iterator[str]:
         yield ""
         yield f"**{code(broker_name(column.broker))}**"
         yield ""
-        for each in told(column):
+        for each in remarks(column):
             yield f"- {plain_markdown(each.line)}"
             yield from (f"  - {plain_markdown(line)}" for line in each.more)
 
@@ -199,24 +199,24 @@ def _row(*cells: str) -> str:
 # From one broker to another.
 
 
-def change_texts(found: Sequence[Change]) -> Iterator[Told]:
+def change_texts(found: Sequence[Change]) -> Iterator[Remark]:
     """What is new first, then what is gone, what is the same and what is not known."""
     for change in found:
         if change.became == "new":
-            yield Told(f"new: {change.after.named}", f" {breaks(change.after)}.", tuple(_more(change.after)))
+            yield Remark(f"new: {change.after.named}", f" {breaks(change.after)}.", tuple(_more(change.after)))
     for change in found:
         if change.became == "gone":
-            yield Told(f"gone: {change.before.named}", f"{_gone(change.after)}.")
+            yield Remark(f"gone: {change.before.named}", f"{_gone(change.after)}.")
     same = [change.after for change in found if change.became == "same"]
     broken = [trial.kind for trial in same if trial.answer == "breaks"]
     others = [trial.kind for trial in same if trial.answer != "breaks"]
     if broken:
-        yield Told(f"same: {_all(broken)}", f" {'breaks' if broken[1:] == [] else 'break'} it on both.")
+        yield Remark(f"same: {_all(broken)}", f" {'breaks' if broken[1:] == [] else 'break'} it on both.")
     if others:
-        yield Told(f"same: {_all(others)}", f" {'breaks' if others[1:] == [] else 'break'} it on neither.")
+        yield Remark(f"same: {_all(others)}", f" {'breaks' if others[1:] == [] else 'break'} it on neither.")
     for change in found:
         if change.became == "not known":
-            yield Told(f"not known: {change.after.kind}", f"{_not_known(change)}.")
+            yield Remark(f"not known: {change.after.kind}", f"{_not_known(change)}.")
 
 
 def _gone(after: Trial) -> str:
@@ -229,11 +229,11 @@ def _gone(after: Trial) -> str:
 
 def _not_known(change: Change) -> str:
     """What it was, and what it is; of what was not exercised, why."""
-    told = [
+    parts = [
         f"{trial.answer} {place}" + (f" ({trial.why})" if trial.answer == "not exercised" else "")
         for trial, place in ((change.before, "before"), (change.after, "after"))
     ]
-    return f": {', '.join(told)}"
+    return f": {', '.join(parts)}"
 
 
 def _all(kinds: Sequence[str]) -> str:
@@ -247,7 +247,7 @@ def moved(before: Column, after: Column) -> str:
 @attrs.frozen(eq=False)
 class Compared:
     """For rich: what changes for each test from the first broker of its table to each of the others. `why`: of tests
-    of which nothing can be said, why not."""
+    of which nothing is known, why not."""
 
     tolerances: Sequence[Tolerance]
     why: Sequence[tuple[str, str]] = ()
@@ -280,8 +280,8 @@ def _silent(column: Column) -> str:
     return f"not known: on {broker_name(column.broker)} {column.why}."
 
 
-def _style(told: Told) -> str:
-    return {"new": "bold red", "gone": "green", "not known": "yellow"}.get(told.kinds.partition(":")[0], "")
+def _style(found: Remark) -> str:
+    return {"new": "bold red", "gone": "green", "not known": "yellow"}.get(found.kinds.partition(":")[0], "")
 
 
 def comparison_markdown(tolerances: Iterable[Tolerance]) -> str:

@@ -17,7 +17,7 @@ from chaoskit.values.schedule import Schedule
 
 HEADS = EffectRow("", "in order", "observed")
 WIDEST = (44, 24, 32)
-"""Columns of an effect and of what is said of it in either run: a row is no wider than a line of source."""
+"""Columns of an effect and of what is reported of it in either run: a row is no wider than a line of source."""
 
 
 @attrs.frozen

@@ -75,17 +75,17 @@ class Corpus:
     notes: list[str] = attrs.field(factory=list)
     clock: Callable[[], float] = now
     _missed: list[tuple[str, str]] = attrs.field(factory=list)
-    _said: set[str] = attrs.field(factory=set)
+    _reported: set[str] = attrs.field(factory=set)
     _silent_until: float | None = None
 
     def take_notes(self) -> list[str]:
-        """What is to be said, once."""
+        """What is to be reported, once."""
         notes, self.notes = self.notes, []
         return notes
 
     def failures(self, test: str) -> list[tuple[Repro, str]]:
         """Those of this test, each with its text, in an order that does not depend on the database. What cannot be read
-        is left out, which is said once."""
+        is left out, which is reported once."""
         found = self._ask(lambda: sorted(_some(self.database.fetch(_key(test)))))
         if found is None:
             return []
@@ -98,16 +98,16 @@ class Corpus:
         return [entry for entry in entries if isinstance(entry, tuple)]
 
     def leave_out(self, reason: str) -> None:
-        """An entry could not be played: it costs nobody a search, and is said once."""
+        """An entry could not be played: it costs nobody a search, and is reported once."""
         self._say_once(f"the shared corpus has what cannot be played, and it is left out: {reason}")
 
     def _say_once(self, note: str) -> None:
-        if note not in self._said:
-            self._said.add(note)
+        if note not in self._reported:
+            self._reported.add(note)
             self.notes.append(note)
 
     def add(self, test: str, text: str) -> None:
-        # Kept until it is saved, whether the database answers now or not.
+        # Held until it is saved, whether the database answers now or not.
         self._missed.append((test, text))
         self._tell_missed()
 
@@ -155,7 +155,7 @@ def _some(texts: Iterable[bytes]) -> Iterator[bytes]:
         left -= min(len(text), LARGEST_FILE)
         if left < 0:
             return
-        # Empty, so that it counts among what cannot be read, and is told.
+        # Empty, so that it counts among what cannot be read, and is reported.
         yield text if len(text) <= LARGEST_FILE else b""
 
 

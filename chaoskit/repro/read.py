@@ -20,13 +20,13 @@ from chaoskit.repro.values import (
     FORMAT,
     decode_broker,
     encode_broker,
-    kept_as_text,
     key_of,
     listed,
     read_fault,
     read_step,
     same_settings,
     shown_value,
+    stored_as_text,
     structured,
 )
 from chaoskit.values.epoch import EPOCH, is_epoch
@@ -72,7 +72,7 @@ class AsFound:
 class Repro:
     """A file that was read. Values of events, `expected`, `observed` and `states` are still encoded: decoding them
     needs the classes that the test's module imports. Keys are decoded where that is possible without; `keys` has them
-    encoded. `told` is what reports say besides, and nothing is played from it.
+    encoded. `told` is what reports show besides, and nothing is played from it.
     """
 
     path: Path
@@ -119,7 +119,7 @@ class Repro:
 def _decoded(keys: Sequence[Any], events: Sequence[Event]) -> Stream:
     with refused_as_one_line():
         for key, event in zip(keys, events, strict=True):
-            if text := kept_as_text([key, event.value]):
+            if text := stored_as_text([key, event.value]):
                 raise CodecError(
                     f"only the text of a value of event {event.id} was kept: {text}. Register its type "
                     "(chaoskit.codec.register), let the test find it again, and delete this file"
@@ -194,10 +194,10 @@ def refused_as_one_line() -> Iterator[None]:
     except ChaosError as error:
         raise ReproError(str(error)) from None
     except Exception as error:  # noqa: BLE001 - see above
-        raise ReproError(f"broken ({type(error).__name__}: {_said(error)})") from None
+        raise ReproError(f"broken ({type(error).__name__}: {_reason(error)})") from None
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """Its text; one that was made of what cannot be printed has none."""
     try:
         return str(error)
@@ -235,7 +235,7 @@ def _from_document(path: Path, data: Any) -> Repro:
         tuple(violations), keys, label if isinstance(label, str) else None,
         _read_states(data, len(stamped), len(steps)), _read_versions(data["versions"]), _read_loss(data),
         _read_epoch(data),
-        _read_found(data), _read_told(data.get("told")), own,
+        _read_found(data), _read_shown(data.get("told")), own,
     )  # fmt: skip
 
 
@@ -299,16 +299,16 @@ def _read_versions(data: Any) -> dict[str, str]:
     return {str(name): str(version) for name, version in data.items()} if isinstance(data, dict) else {}
 
 
-def _read_told(data: Any) -> dict[str, Any]:
+def _read_shown(data: Any) -> dict[str, Any]:
     """Only what is as it is written here: it is shown, and no reason not to replay the rest."""
     if not isinstance(data, dict):
         return {}
-    errors, read, kept, also = (data.get(name) for name in ("errors", "read", "memory_kept", "also"))
+    errors, read, memory_kept, also = (data.get(name) for name in ("errors", "read", "memory_kept", "also"))
     fewer = data.get("fewer")
     errors = errors if isinstance(errors, dict) else {}
     return {
         "errors": {number: text for number, text in errors.items() if isinstance(text, str)},
-        "memory_kept": kept if isinstance(kept, bool) else None,
+        "memory_kept": memory_kept if isinstance(memory_kept, bool) else None,
         "read": tuple(name for name in read if isinstance(name, str)) if isinstance(read, list) else (),
         "effects": {run: _read_effects(data.get("effects"), run) for run in ("in_order", "observed")},
         "fewer": max(0, fewer) if type(fewer) is int else 0,

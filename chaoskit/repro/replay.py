@@ -14,7 +14,7 @@ from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import Run
 from chaoskit.repro.read import Repro, is_kind_of, refused_as_one_line, saved_with
 from chaoskit.search.labels import label_of
-from chaoskit.search.oracle import Case, CheckerFailed, Subject, kept
+from chaoskit.search.oracle import Case, CheckerFailed, Subject, with_state_copied
 from chaoskit.search.verdicts import hung_verdict, violated
 from chaoskit.values.errors import ChaosError, ReproError
 from chaoskit.values.faults import FaultKind
@@ -92,9 +92,9 @@ def _play(repro: Repro, subject: Subject, across_keys: str, faults: Collection[F
         if reason := _impossible(repro, subject, faults):
             return answer("NO LONGER POSSIBLE", reason)
         case = subject.on(repro.stream())
-        # No fault is to blame then, and the saved failure cannot be told from this one.
+        # No fault is to blame then, and the saved failure cannot be distinguished from this one.
         if repro.faults and case.fails_in_order():
-            verdict = attrs.evolve(violated(case, (), kept(case.run(())), None), test=repro.test)
+            verdict = attrs.evolve(violated(case, (), with_state_copied(case.run(())), None), test=repro.test)
             return answer("CHANGED", "it fails in order already, without any fault", verdict)
         run, literal = _run(repro, case)
         if run is None:
@@ -139,7 +139,7 @@ def _whole(repro: Repro, subject: Subject, refused: ReferenceRefused) -> Answer:
         return answer("CANNOT REPLAY", str(refused))
     try:
         case = subject.on(repro.found.stream())
-        run = kept(case.run(repro.found.faults))
+        run = with_state_copied(case.run(repro.found.faults))
         if not case.violations(run):
             return answer("FIXED", f"{PART}: it holds", _held(repro, case, run))
         verdict = attrs.evolve(violated(case, repro.found.faults, run, label_of(case, run)), test=repro.test)
@@ -176,13 +176,15 @@ def _run(repro: Repro, case: Case) -> tuple[Run | None, Schedule | None]:
     # The literal steps are those of other settings, which this broker might never make.
     if not saved_with(repro, case.subject.broker):
         steps = case.steps(repro.faults)
-        return (None if repro.faults and steps == case.steps(()) else kept(case.run(repro.faults, steps))), None
+        return (
+            None if repro.faults and steps == case.steps(()) else with_state_copied(case.run(repro.faults, steps))
+        ), None
     steps, refusals = repro.raw_steps()
     if not refusals and (repro.breaks(HANG) or repro.breaks(ENDED)):
         whole = case.steps(repro.faults)  # the file ends with the step that did not; a repaired handler goes on
         steps = whole if whole[: len(steps)] == steps else steps
     if repro.breaks(BODY):  # the file ends where the test raised, perhaps in the middle; a repaired one goes on
-        whole_run = kept(case.run(repro.faults))
+        whole_run = with_state_copied(case.run(repro.faults))
         if list(whole_run.steps[: len(steps)]) == steps and len(whole_run.steps) > len(steps):
             return whole_run, None
     settled = repro.settled()

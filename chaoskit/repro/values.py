@@ -1,4 +1,4 @@
-"""Our own values in a repro file, as JSON: cattrs does the work, and refuses what it does not know."""
+"""Our own values in a repro file, as JSON."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-import cattrs
 import hypothesis
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
-from cattrs.strategies import configure_tagged_union
 
 from chaoskit.brokers import BROKERS, Settings, is_own
 from chaoskit.brokers.together import Together
 from chaoskit.codec import Shown, decode_plain, encode, lenient
 from chaoskit.repro import bounds
 from chaoskit.repro.own_broker import own_settings
-from chaoskit.values.errors import CodecError, ReproError, StreamError, UsageError, did_you_mean
+from chaoskit.values.errors import CodecError, ReproError, UsageError, did_you_mean
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import KIND_BY_NAME, Fault
 from chaoskit.values.scenario import Broker
@@ -33,55 +30,6 @@ def versions() -> dict[str, str]:
     """Of what made the file."""
     python = platform.python_version()
     return {"chaoskit": __version__, "hypothesis": str(hypothesis.__version__), "python": python}
-
-
-def _event_id(value: Any, _: Any) -> EventId:
-    if isinstance(value, bool) or not isinstance(value, (str, int)):  # True is an int, too
-        raise ValueError(f"{value!r} is not an event id")
-    return value
-
-
-# cattrs would call `int`, and so read 1.5 as 1 and "1" as a number: a file that somebody has edited must not mean
-# something else.
-def _exactly(value: Any, kind: type) -> Any:
-    if type(value) is not kind:
-        raise ValueError(f"{value!r} is not {kind.__name__}")
-    return value
-
-
-def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True, omit_if_default=False)
-
-    for kind in (int, bool, str):
-        converter.register_structure_hook(kind, _exactly)
-    converter.register_structure_hook_func(lambda t: t == EventId, _event_id)
-    converter.register_structure_hook_func(
-        lambda t: t == EventId | None, lambda value, t: None if value is None else _event_id(value, t)
-    )
-    # A step has a number there, which `read_step` looks up.
-    converter.register_structure_hook_func(lambda t: t == Fault | None, lambda value, _: value)
-    # By a name that a reader of the file understands, and not by which fields there are: several kinds have the same.
-    configure_tagged_union(Fault, converter, tag_name="fault")
-    converter.register_structure_hook(
-        Event,
-        make_dict_structure_fn(
-            Event,
-            converter,
-            key=override(struct_hook=lambda value, _: value),
-            value=override(struct_hook=lambda value, _: value),
-            _cattrs_forbid_extra_keys=True,
-        ),
-    )
-    converter.register_unstructure_hook(
-        Event,
-        make_dict_unstructure_fn(
-            Event, converter, key=override(unstruct_hook=encode), value=override(unstruct_hook=encode)
-        ),
-    )
-    return converter
-
-
-CONVERTER = _converter()
 
 
 def encode_event(event: Event) -> dict[str, Any]:
@@ -174,13 +122,10 @@ def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
 
 
 def structured(data: Any, kind: Any, name: str) -> Any:
-    try:
-        return CONVERTER.structure(data, kind)
-    except (cattrs.BaseValidationError, StreamError, TypeError, ValueError) as error:
-        found = (
-            cattrs.transform_error(error, path="") if isinstance(error, cattrs.BaseValidationError) else [str(error)]
-        )
-        raise ReproError(f'"{name}": ' + "; ".join(found[:2])) from error
+    """Raises ReproError."""
+    from chaoskit.repro import converter
+
+    return converter.structured(data, kind, name)
 
 
 def listed(data: Any, name: str) -> list[Any]:
@@ -245,10 +190,10 @@ def shown_value(encoded: Any) -> Any:
         return encoded
 
 
-def kept_as_text(encoded: Any) -> str:
+def stored_as_text(encoded: Any) -> str:
     """The first value of which only the text is there."""
     if isinstance(encoded, dict):
         if isinstance(text := encoded.get("$repr"), str):
             return text
         encoded = list(encoded.values())
-    return next(filter(None, map(kept_as_text, encoded)), "") if isinstance(encoded, list) else ""
+    return next(filter(None, map(stored_as_text, encoded)), "") if isinstance(encoded, list) else ""

@@ -15,8 +15,9 @@ from typing import Any
 import attrs
 
 from chaoskit.codec import lenient
+from chaoskit.repro.converter import CONVERTER
 from chaoskit.repro.read import Repro, parse, text_in
-from chaoskit.repro.values import CONVERTER, FORMAT, encode_broker, encode_event, encode_step, event_as_text, versions
+from chaoskit.repro.values import FORMAT, encode_broker, encode_event, encode_step, event_as_text, versions
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import CodecError, ReproError
 from chaoskit.values.event import Event, EventId
@@ -60,12 +61,12 @@ def document(verdict: Verdict, write_event: Callable[[Event], dict[str, Any]] = 
         data["found_faults"] = [CONVERTER.unstructure(fault, Fault) for fault in verdict.found_faults]
     if verdict.states is not None and (states := _encode_states(verdict.states)) is not None:
         data["states"] = states
-    if told := _told(verdict):
-        data["told"] = told
+    if shown := _shown(verdict):
+        data["told"] = shown
     return data
 
 
-def _told(verdict: Verdict) -> dict[str, Any]:
+def _shown(verdict: Verdict) -> dict[str, Any]:
     """What a report says besides: with what the handler raised, by the number of the step, whether its memory survived
     restarts, which fields it read first, the effects that left, the kinds of fault under which it fails alike, and how
     many events fail by themselves where the stream is a whole one."""

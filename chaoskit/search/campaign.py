@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from chaoskit.execution.failures import NoThreads, what_dies
+from chaoskit.execution.started import noted
 from chaoskit.search.batched import NO_BATCHES, in_batches
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.failing import (
@@ -24,7 +25,7 @@ from chaoskit.search.forgotten import why_never
 from chaoskit.search.found import Found
 from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
 from chaoskit.search.labels import looks_across
-from chaoskit.search.oracle import Case, Subject, kept
+from chaoskit.search.oracle import Case, Subject, with_state_copied
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.preflight import Preflight, check_calm
 from chaoskit.search.question import EARLY, FEW, SCHEDULES_PER_STREAM, UNLIMITED, Question, SearchSettings
@@ -109,7 +110,7 @@ class Campaign:
         )
 
     def try_stream(self, stream: Stream, salt: int) -> None:
-        """Run this stream's share of the schedules. The first failure is kept in `found` and ends the search."""
+        """Run this stream's share of the schedules. The first failure is stored in `found` and ends the search."""
         if self.found is not None or not self.wants_more or not len(stream):
             return
         case = self.begin(stream)
@@ -130,13 +131,13 @@ class Campaign:
             self.evidence.mixtures[len(stream), plans.most_kinds] += mixed
 
     def begin(self, stream: Stream) -> Case | None:
-        """The stream in order, and what that shows of the test itself. None where it fails already: that is kept."""
+        """The stream in order, and what that shows of the test itself. None where it fails already: that is stored."""
         self.evidence.streams_seen += 1
         case = self.subject.on(stream)
         self.preflight.look_at(case)
         note_stream(self.evidence, case)
         if case.fails_in_order():
-            self.found = Found(case, (), kept(case.run(())))
+            self.found = Found(case, (), with_state_copied(case.run(())))
             return None
         # One consumer delivers this as the reference did; only several can split the memory of a process.
         if len({step[1] for step in case.steps(())}) > 1:
@@ -161,7 +162,9 @@ class Campaign:
         why = None if self.preflight.spawns else what_dies(self.kinds)
         if why is None:
             try:
-                passed = passed_points(case)
+                with noted() as started:
+                    passed = passed_points(case)
+                self.evidence.started_at |= started
             except NoThreads as error:
                 why, passed = str(error), {}
             tried = whole if self.subject.whole else candidates
@@ -252,7 +255,7 @@ class Campaign:
         return plan
 
     def fails(self, case: Case, plan: Plan, steps: Sequence[Raw]) -> bool:
-        """Run one schedule. A failure is kept in `found`."""
+        """Run one schedule. A failure is stored in `found`."""
         self.done += 1
         shown = self.evidence
         shown.schedules += 1
@@ -266,13 +269,15 @@ class Campaign:
             shown.note_inside(run)
         if run.settled is not None and (shown.schedules == 1 or shown.never_settled):
             shown.never_settled = why_never(run, case.model.verbs.names)
+        if run.outcome.lost and run.settled is None:
+            shown.gave_up = True
         shown.deliveries += deliveries(steps)
         if not shown.restarted:
             shown.restarted = any(step[0] == RESTART for step in steps)
         note_effect(shown, self.kinds, case, plan, steps)
         if not case.violations(run):
             return False
-        run = kept(run)
+        run = with_state_copied(run)
         if self.ignore_across and looks_across(case, run):
             return False
         # A handler that is not deterministic fails here and there under faults that have nothing to do with it.

@@ -23,7 +23,7 @@ from chaoskit.values.verdict import Damage, DamageKind, Label, States
 MOST_EVENTS = 4
 """Of so many events every order is run, and every one or two of them are left out."""
 
-Told = tuple[DamageKind, tuple[EventId, ...]]
+FoundDamage = tuple[DamageKind, tuple[EventId, ...]]
 
 
 def damage_of(
@@ -34,15 +34,17 @@ def damage_of(
         return None
     try:
         # A generator, so that nothing behind the first answer is run.
-        told = next(_told(case, faults, run, label, states), None)
+        found = next(_findings(case, faults, run, label, states), None)
     except HANGS:
         return None
-    if told is None:
+    if found is None:
         return None
-    return Damage(*told, *_where(case, states, schedule))
+    return Damage(*found, *_where(case, states, schedule))
 
 
-def _told(case: Case, faults: Sequence[Fault], run: Run, label: Label | None, states: States | None) -> Iterator[Told]:
+def _findings(
+    case: Case, faults: Sequence[Fault], run: Run, label: Label | None, states: States | None
+) -> Iterator[FoundDamage]:
     """The first is the answer: what is certain comes before what is likely."""
     outcome = run.outcome
     if gone := (*outcome.lost, *outcome.dropped):
@@ -146,7 +148,7 @@ def _gives(case: Case, run: Run, order: Sequence[int]) -> bool:
     return bool(tried(lambda: explained_by_order(case, run, [order])))
 
 
-def _like_another_order(case: Case, run: Run, orders: Sequence[Sequence[int]]) -> Iterator[Told]:
+def _like_another_order(case: Case, run: Run, orders: Sequence[Sequence[int]]) -> Iterator[FoundDamage]:
     """Whether each event once, in some other order, or some event not at all, gives this state."""
     ids, places = case.model.stream.ids, range(len(case.model.stream))
     for order in orders:
@@ -182,7 +184,7 @@ def _more_than_once(case: Case, run: Run) -> tuple[EventId, ...]:
 
 
 def _alike(one: object, two: object) -> bool:
-    """Unknown states are taken for equal: nothing is said of them."""
+    """Unknown states are taken for equal: nothing is concluded of them."""
     if one is None or two is None:
         return True
     try:
@@ -196,7 +198,7 @@ def _where(case: Case, states: States | None, schedule: Schedule) -> tuple[int |
     if states is None or states.first_difference is None:
         return None, ""
     number = states.first_difference
-    # Differences are numbered as steps are told, from 1.
+    # Differences are numbered as steps are reported, from 1.
     events = reached(schedule.steps, case.model.stream.ids)[number - 1].events
     in_order, observed = states.in_order[events - 1] if events else states.initial, states.observed[number - 1]
     if in_order is None or observed is None:

@@ -1,6 +1,6 @@
 """What Hypothesis does here: draw streams and a salt for each; and draw simpler values for a found failure.
 
-It is kept out of the inner loop: one example is one stream, or several that are put together of it, and some fifty
+It stays out of the inner loop: one example is one stream, or several that are put together of it, and some fifty
 schedules are run on each.
 """
 
@@ -92,10 +92,8 @@ def draw_streams(
             stopped = True
             raise _Enough
 
-    # All tests would share the key of this function else, and be shown each other's streams.
-    one_stream._hypothesis_internal_add_digest = digest or b""  # type: ignore[attr-defined]
     test = settings(hypothesis.given(stream=events, salt=st.integers(0, 2**64 - 1))(one_stream))
-    _run(test, seed)
+    _run(test, seed, digest or b"")
 
 
 def shares_parts() -> bool:
@@ -187,8 +185,13 @@ def _without_local_constants() -> Iterator[None]:
     would give other streams under xdist, or beside other tests; there is no public setting for it."""
     from hypothesis.internal.conjecture import providers
 
+    def none_of(found: Callable[[], Any]) -> Callable[[], Any]:
+        # Where it is known without a call, which parses every local module that is imported.
+        there = getattr(providers, "_local_constants", None)
+        return lambda: type(found() if there is None else there)()
+
     names: dict[str, Callable[[Any], Any]] = {
-        "_get_local_constants": lambda found: lambda: type(found())(),
+        "_get_local_constants": none_of,
         "CONSTANTS_CACHE": lambda found: type(found)(1024),
     }
     # Not public: where a version of Hypothesis has not got them, it draws as it likes, which is better than to fail.
@@ -206,9 +209,12 @@ def _profile() -> Any:
     return hypothesis.settings.default
 
 
-def _run(test: Callable[[], None], seed: int) -> None:
+def _run(test: Callable[[], None], seed: int, digest: bytes = b"") -> None:
     # Not `@seed`, which switches the database off, too.
     test._hypothesis_internal_use_seed = seed  # type: ignore[attr-defined]
+    # All tests would share the key of our function else, which is made of its source each time, and be shown each
+    # other's streams.
+    test._hypothesis_internal_database_key = b"chaoskit." + digest  # type: ignore[attr-defined]
     try:
         with _without_local_constants():
             test()

@@ -20,8 +20,8 @@ from chaoskit.values.texts import one_line, printed
 from chaoskit.values.verdict import Tally
 
 ENOUGH_ASKED = 8
-"""Streams with siblings that must have been asked before it is said that none of these matters: in one of them they may
-be equal by chance. A strategy that hardly ever repeats a key gives fewer."""
+"""Streams with siblings that must have been asked before a pass states that none of these matters: in one of them they
+may be equal by chance. A strategy that hardly ever repeats a key gives fewer."""
 
 ENOUGH_MONOTONOUS = 50
 """Streams without two values under one key, after which no other is waited for."""
@@ -52,9 +52,10 @@ class Evidence:
     there is a state after each delivery, and `state_moved`: it changed, or where there is none the final one did
     without an event. `restarted`: some schedule had a process restart. `points` are those of
     the handler, at those `reached` a process died, and at those `stopped` an execution did; `left_threads`: of
-    some of these the thread could not be ended.
+    some of these the thread could not be ended; `started_at`: where the handler starts threads or processes of its own.
     `calls` are those of the handler that can fail, and `failed` those that did.
     `never_settled`: what to say where no run has settled anything, though the handler is to do it.
+    `gave_up`: an attempt failed before it had any effect, and that was the end of its message.
     `effects_seen`: in order `deliver.effect(…)` was called.
     """
 
@@ -83,12 +84,14 @@ class Evidence:
     distinct: Distinct | None = None
     restarted: bool = False
     points: set[Passed] = attrs.field(factory=set)
+    started_at: set[str] = attrs.field(factory=set)
     reached: set[Passed] = attrs.field(factory=set)
     calls: set[Passed] = attrs.field(factory=set)
     failed: set[Passed] = attrs.field(factory=set)
     stopped: set[Passed] = attrs.field(factory=set)
     left_threads: bool = False
     effects_seen: bool = False
+    gave_up: bool = False
     never_settled: str = ""
 
     def remember(self, schedule: int) -> None:

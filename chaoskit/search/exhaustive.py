@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chaoskit.search.campaign import Campaign
 from chaoskit.search.draw import draw_streams, some_values
-from chaoskit.search.oracle import Case, kept
+from chaoskit.search.oracle import Case, with_state_copied
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.question import Question, derive
 from chaoskit.search.shape import fingerprint
@@ -142,7 +142,7 @@ class _Keys:
 
 
 def _outcome(case: Case, plan: Plan, steps: Sequence[Raw]) -> Outcome:
-    return kept(case.run(plan, steps)).outcome
+    return with_state_copied(case.run(plan, steps)).outcome
 
 
 def by_key(stream: Stream, steps: Sequence[Raw]) -> list[tuple[Hashable, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from chaoskit.execution.script import Run
-from chaoskit.search.oracle import Case, differing_step, kept
+from chaoskit.search.oracle import Case, differing_step, with_state_copied
 from chaoskit.search.plans import Plan
 from chaoskit.values.errors import NotDeterministic
 from chaoskit.values.state import differences, same
@@ -24,7 +24,7 @@ def confirm(found: Found) -> Run:
     """Run a failing scenario twice more. Raises NotDeterministic where the answers differ."""
     case = found.case
     # Twice, as a handler that flips a coin agrees with the first answer half of the time.
-    one, two = kept(case.run(found.faults)), kept(case.run(found.faults))
+    one, two = with_state_copied(case.run(found.faults)), with_state_copied(case.run(found.faults))
     for run in (one, two):
         step = differing_step(found.run, run)
         if step is not None:

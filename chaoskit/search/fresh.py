@@ -1,4 +1,4 @@
-"""How a run gets a fresh state with the frameworks that are there: said where a state turns out not to be one."""
+"""How a run gets a fresh state with the frameworks that are there: advice where a state turns out not to be one."""
 
 from __future__ import annotations
 

@@ -11,11 +11,11 @@ import attrs
 from chaoskit.execution.failures import ReferenceRefused
 from chaoskit.execution.stepping import Passed
 from chaoskit.search.batched import dies_in_one
-from chaoskit.search.oracle import Case, kept
+from chaoskit.search.oracle import Case, with_state_copied
 from chaoskit.search.plans import Plan, Plans, draw
 from chaoskit.search.question import derive
 from chaoskit.values.errors import UsageError
-from chaoskit.values.faults import CUTS, INSIDE, Fault, FaultKind, Overlap, Rehash
+from chaoskit.values.faults import CUTS, INSIDE, Fault, FaultKind, Overlap
 from chaoskit.values.scenario import Model
 
 MOST_INSIDE = 2
@@ -53,9 +53,11 @@ def inside_plans(case: Case, kinds: Sequence[FaultKind], points: Points, salt: i
             choices = inside.choices(position)
             if not choices:
                 continue
-            *grown, fault = _with_growth(model, outside, draw(choices[int(chance() * len(choices))], chance), chance)
+            *occasion, fault = _with_its_occasion(
+                model, outside, draw(choices[int(chance() * len(choices))], chance), chance
+            )
             last = max(points.get(position, (0,)))
-            plan += (*grown, *(dies_in_one(fault, last, position, cuts, chance) if in_batches else (fault,)))
+            plan += (*occasion, *(dies_in_one(fault, last, position, cuts, chance) if in_batches else (fault,)))
         yield tuple(plan)
 
 
@@ -72,23 +74,25 @@ def beside_others(outside: Plans, chance: Callable[[], float]) -> Iterator[tuple
         yield list(others), 1 + int(MOST_INSIDE * chance() * chance())
 
 
-def _with_growth(model: Model, plans: Plans, fault: Fault, chance: Callable[[], float]) -> Plan:
-    """On a log two messages of one key are at work at once only where the key has moved: so the topic grows, too."""
-    if not (isinstance(fault, Overlap) and fault.others and getattr(model, "keeps_keys_together", False)):
+def _with_its_occasion(model: Model, plans: Plans, fault: Fault, chance: Callable[[], float]) -> Plan:
+    """On a log two messages of one key are at work at once only where the key has moved, or one is in the retry topic:
+    so the topic grows, or an attempt fails, too."""
+    occasions = getattr(model, "occasions_beside", None)
+    if occasions is None or not (isinstance(fault, Overlap) and fault.others):
         return (fault,)
     key = next(event.key for event in model.stream if event.id == fault.at)
     same = (position for position, event in enumerate(model.stream) if event.key == key)
-    grows = [choice for position in same for choice in plans.choices(position) if choice.kind is Rehash]
-    if not grows:
+    found = [choice for position in same for choice in plans.choices(position) if choice.kind in occasions]
+    if not found:
         return (attrs.evolve(fault, others=0),)
-    return (draw(grows[int(chance() * len(grows))], chance), fault)
+    return (draw(found[int(chance() * len(found))], chance), fault)
 
 
 def passed_points(case: Case) -> dict[int, list[Passed]]:
     """The points that each event passes in order. Raises UsageError where the handler cannot run in a thread."""
     passed: dict[int, list[Passed]] = {}
     try:
-        run = kept(case.counted(passed))
+        run = with_state_copied(case.counted(passed))
     except ReferenceRefused as refused:
         error = refused.__cause__
         raise UsageError(

@@ -10,6 +10,7 @@ import attrs
 from hypothesis.errors import StopTest
 
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.opened import listing_of_the_open
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.search.campaign import LITERAL_ROUND, Campaign
 from chaoskit.search.draw import draw_streams
@@ -20,7 +21,7 @@ from chaoskit.search.found import Found, confirm
 from chaoskit.search.hangs import fewest_that_hang
 from chaoskit.search.labels import label_of
 from chaoskit.search.minimal import least
-from chaoskit.search.oracle import CheckerFailed, kept
+from chaoskit.search.oracle import CheckerFailed, with_state_copied
 from chaoskit.search.question import SCHEDULES_PER_STREAM, Question, derive
 from chaoskit.search.recombined import Recombined
 from chaoskit.search.shape import has_two_values
@@ -114,7 +115,7 @@ def _found_before(q: Question) -> Found | None:
     for stream, faults in q.settings.resume_from:
         case = q.subject.on(stream)
         case.reference()  # whether the handler takes batches is known when it ran, and with it what the broker makes
-        run = kept(case.run(faults))
+        run = with_state_copied(case.run(faults))
         if case.violations(run):
             return Found(case, faults, run)
     return None
@@ -128,6 +129,19 @@ LEFT_THREADS = (
     "the handler swallows every exception, BaseException, too, and does not end: threads of processes that died inside "
     "it are left behind. Catch Exception there"
 )
+OWN_THREADS = (
+    "the handler starts threads or processes of its own ({}): nothing stops inside them, and where the process dies "
+    "they go on to their end. What has to be done when the handler returns it has to wait for"
+)
+NOT_LISTED = (
+    "this system does not list what a program has open (/proc/self/fd, /dev/fd): a connection that the handler opens "
+    "by itself stays open when its process dies, and belongs into `spawn`"
+)
+GAVE_UP = (
+    "messages were given up whose attempts had failed before they had any effect, as their framework or provider does: "
+    "compared without what was lost; loss='violation' makes it a failure"
+)
+"""What has to be said of a pass where no setting of the broker loses them."""
 NONE_DIED = "no process died inside the handler (Crash)"
 NO_TWO_AT_ONCE = "no two executions were at work at once (Overlap)"
 NONE_FAILED = "no call failed there (Fail)"
@@ -147,6 +161,8 @@ def _notes(q: Question, campaign: Campaign) -> list[str]:
         notes.append(_lost_patience(campaign))
     if left_out := campaign.subject.leaves_out(campaign.kinds):
         notes.append(left_out)
+    elif campaign.evidence.gave_up and campaign.subject.loss == "left out":
+        notes.append(GAVE_UP)
     if campaign.preflight.memory_kept and campaign.evidence.restarted:
         notes.append(MEMORY_KEPT)
     notes += _of_the_inside(campaign)
@@ -167,6 +183,10 @@ def _of_the_inside(campaign: Campaign) -> Iterator[str]:
             yield f"of two executions at once one stopped before {stopped:,} of its {effects} (Overlap)"
         if shown.left_threads:
             yield LEFT_THREADS
+        if shown.started_at:
+            yield OWN_THREADS.format(", ".join(sorted(shown.started_at)))
+        if listing_of_the_open() is None:
+            yield NOT_LISTED
     elif campaign.why_not_inside and spawns:
         yield f"{_none_inside(campaign)}: {campaign.why_not_inside}"
     elif campaign.why_not_inside and not (campaign.preflight.memory_kept and shown.restarted):
@@ -203,7 +223,7 @@ def _lost_patience(campaign: Campaign) -> str:
 
 
 def _recombined(q: Question) -> Recombined | None:
-    """None for streams of which it is not known what they are made of, and where it was said how many Hypothesis
+    """None for streams of which it is not known what they are made of, and where it was given how many Hypothesis
     draws."""
     return None if q.is_literal or q.exact_streams else Recombined.made_of(q.events)
 
@@ -346,7 +366,7 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
         return attrs.evolve(unshrunk, tally=campaign.tally(), seed=q.seed)
     minimal = least(q.subject, q.events, campaign.kinds, found, derive(q.seed, "values"))
     case = q.subject.on(minimal.stream)
-    run = kept(case.run(minimal.faults))
+    run = with_state_copied(case.run(minimal.faults))
     label = "across keys" if minimal.across else label_of(case, run)
     verdict = violated(case, minimal.faults, run, label)
     # What `events(…)` and `lifecycle(…)` allow is a stream by itself: the one that was found says nothing more.

@@ -10,11 +10,11 @@ from typing import Any
 import attrs
 
 from chaoskit.execution.limit import Hung
-from chaoskit.execution.script import PASS_THROUGH
+from chaoskit.execution.script import LOSING, PASS_THROUGH
 from chaoskit.search.draw import simpler_values, simplest_stream, some_values
 from chaoskit.search.found import Found
 from chaoskit.search.labels import looks_across
-from chaoskit.search.oracle import Case, CheckerFailed, Subject, kept
+from chaoskit.search.oracle import Case, CheckerFailed, Subject, with_state_copied
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Fails, Shrinker
 from chaoskit.strategies.dependent import Dependent, dependent_of
@@ -23,6 +23,7 @@ from chaoskit.strategies.together import Mixed
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import FaultKind
+from chaoskit.values.schedule import Raw
 
 MOST_ANCHORED = 80
 """Ways to lay the faults of a minimal scenario over a stream that was drawn."""
@@ -69,7 +70,7 @@ def shrinker_for(
 def least(subject: Subject, events: Any, kinds: Sequence[FaultKind], found: Found, seed: int) -> Minimal:
     """The least scenario that breaks the same, `events` being a strategy or the literal stream itself."""
     in_order = not found.faults
-    # Kept through all that follows: a failure within a key must not shrink into one that only the order of keys
+    # Held through all that follows: a failure within a key must not shrink into one that only the order of keys
     # explains.
     across = not in_order and looks_across(found.case, found.run)
     fails = _failing_alike(subject, found, across)
@@ -113,10 +114,13 @@ def _failing_alike(subject: Subject, found: Found, across: bool) -> Fails:
     broken = {violation.invariant for violation in found.case.violations(found.run)}
     # Most candidates have the stream of the one before, whose in-order run is made already.
     cases: list[tuple[Stream, Case]] = []
+    # Of a stream of few events many plans come to the same schedule.
+    answers: dict[tuple[bool, tuple[Raw, ...]], bool] = {}
 
     def case_of(stream: Stream) -> Case:
         if not cases or cases[0][0] is not stream:
             cases[:] = [(stream, subject.on(stream))]
+            answers.clear()
         return cases[0][1]
 
     def fails(stream: Stream, faults: Plan) -> bool:
@@ -125,10 +129,17 @@ def _failing_alike(subject: Subject, found: Found, across: bool) -> Fails:
             # What fails in order needs no faults, and is another failure than one that does.
             if in_order or case.fails_in_order():
                 return in_order and not broken.isdisjoint(violation.invariant for violation in case.fails_in_order())
-            run = kept(case.run(faults))
-            if broken.isdisjoint(violation.invariant for violation in case.violations(run)):
-                return False
-            return looks_across(case, run) == across
+            steps = case.steps(faults)
+            known = (not LOSING.isdisjoint(map(type, faults)), tuple(steps))
+            if known in answers:
+                return answers[known]
+            run = with_state_copied(case.run(faults, steps))
+            is_alike = not broken.isdisjoint(violation.invariant for violation in case.violations(run))
+            answer = is_alike and looks_across(case, run) == across
+            # What was refused, or not settled, the model answers by these faults.
+            if not run.refusals and run.settled is None:
+                answers[known] = answer
+            return answer
         except (ChaosError, CheckerFailed, Hung, *PASS_THROUGH):
             return False
 

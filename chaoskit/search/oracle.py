@@ -38,7 +38,7 @@ MOST_HALF_DONE = 4
 
 
 class CheckerFailed(Exception):
-    """An invariant raised: what it would have said is unknown."""
+    """An invariant raised: what it would have found is unknown."""
 
     def __init__(self, invariant: str, error: Exception) -> None:
         super().__init__(f"the invariant {invariant} raised {type(error).__name__}: {error}")
@@ -65,7 +65,8 @@ def poisons(given: Any) -> tuple[type[Exception], ...]:
 
 @attrs.define
 class InCalls:
-    """Of a handler that takes batches, what its last run has said: messages of one call; None: it takes single ones."""
+    """Of a handler that takes batches, what its last run has asked for: messages of one call; None: it takes single
+    ones."""
 
     most: int | None = None
 
@@ -118,7 +119,7 @@ class Subject:
         return any(invariant.needs_effects for invariant in self.invariants)
 
     def leaves_out(self, kinds: Collection[FaultKind]) -> str:
-        """What has to be said of a pass where these kinds were tried: what it leaves out; empty for nothing."""
+        """What has to be stated of a pass where these kinds were tried: what it leaves out; empty for nothing."""
         named = self.broker.loses
         if self.loss == "violation" or not (Lose in kinds or (named and not {Fail, Crash}.isdisjoint(kinds))):
             return ""
@@ -252,7 +253,7 @@ class Subject:
             raise CheckerFailed(invariant.name, error) from error
 
 
-def kept(run: Run) -> Run:
+def with_state_copied(run: Run) -> Run:
     """The run with a copy of its state, which later runs of the same test do not reach."""
     return attrs.evolve(run, outcome=attrs.evolve(run.outcome, state=snapshot(run.outcome.state)))
 
@@ -293,7 +294,7 @@ class Case:
         run = self.subject.execute(script)
         # The reference of such a run has to be made yet, and that run might change a state that both share; else no
         # copy is needed.
-        return kept(run) if run.outcome.lost or run.outcome.unseen else run
+        return with_state_copied(run) if run.outcome.lost or run.outcome.unseen else run
 
     def follow(
         self,
@@ -305,7 +306,7 @@ class Case:
         """Run recorded steps. `settled`: what was settled then at each, where the handler does that itself."""
         inside = {**self._inside, "settled": settled}
         script = Script(self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out, **inside)
-        return kept(self.subject.execute(script))
+        return with_state_copied(self.subject.execute(script))
 
     def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True, skips: bool | None = None) -> Run:
         """Each event once, in produce order or in `order`, in one process. With `strict` a refusal is an error, but for

@@ -162,14 +162,14 @@ class Plans:
 def _fewer_failed(plan: Sequence[Fault]) -> Plan:
     """The plan without the failed attempts that are too many at one event."""
     failed: dict[EventId, int] = {}
-    kept = []
+    left = []
     for fault in plan:
         if type(fault) is Fail:
             failed[fault.at] = failed.get(fault.at, 0) + 1
             if failed[fault.at] > _MOST_FAILED:
                 continue
-        kept.append(fault)
-    return tuple(kept)
+        left.append(fault)
+    return tuple(left)
 
 
 def draw(choice: _Choice, chance: Callable[[], float]) -> Fault:

@@ -62,7 +62,7 @@ class Preflight:
             self._must_agree(_recorded(in_order), _recorded(again.outcome), what, "effects")
         if not case.fails_in_order():
             check_calm(case)
-        # Over a state that no stream has moved yet nothing could be kept that shows.
+        # Over a state that no stream has moved yet nothing could be held over that shows.
         self._done = first_empty is _RAISED or not self.subject.needs_state or not same(first_empty, first)
 
     def _must_remember_nothing(self, case: Case, reference: Outcome) -> None:

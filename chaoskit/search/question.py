@@ -111,7 +111,7 @@ class Question:
 
     @property
     def exact_streams(self) -> bool:
-        """Just so many are drawn, and nothing is put together of them: somebody has said how many."""
+        """Just so many are drawn, and nothing is put together of them: somebody has given their number."""
         return self.settings.streams is not None and self.settings.budget is None
 
 

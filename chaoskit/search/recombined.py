@@ -29,8 +29,8 @@ FOR_EACH = 4
 MOST_TRIES = 8
 """Streams that are put together for one that is valid, new, and has two values under one key."""
 
-MOST_KEPT = 256
-"""Keys that are kept, and values, of which the oldest go first; a whole stream's are."""
+MOST_STORED = 256
+"""Keys that are stored, and values, of which the oldest go first; a whole stream's are."""
 
 
 @attrs.define
@@ -96,11 +96,11 @@ class Recombined:
             self.parts.keep(stream)
             return
         keys = {event.key: event.value for event in stream.events}
-        if len(self.keys) < MOST_KEPT:
+        if len(self.keys) < MOST_STORED:
             self.keys |= keys
         self.values += [event.value for event in stream.events]
         # At least those of the stream just drawn, or a long one could not be put together of them.
-        del self.values[: -max(MOST_KEPT, len(stream))]
+        del self.values[: -max(MOST_STORED, len(stream))]
 
     def _another(self, chance: random.Random) -> Stream:
         """A long one or any, over few keys or many. A value stands in it as often as it was drawn, at most: a strategy

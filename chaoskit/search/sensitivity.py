@@ -40,7 +40,7 @@ def note_stream(shown: Evidence, case: Case) -> None:
 
 
 def _moves_the_end(case: Case, whole: Outcome) -> bool:
-    """Whether leaving out some event gives another final state, whatever is said of it."""
+    """Whether leaving out some event gives another final state, whatever is concluded of it."""
     stream = case.model.stream
     without = (_in_order(case, stream.without(position)) for position in _spread(len(stream)))
     return any(less is not None and not same(whole.state, less.state) for less in without)
@@ -87,8 +87,8 @@ def value_matters(case: Case) -> bool:
         others = (event.value for event in case.model.stream if event.key == key)
         other = next((value for value in others if not same(value, values[position])), None)
         changed = case.model.stream.with_values([*values[:position], other, *values[position + 1 :]])
-        told = None if other is None else _in_order(case, changed)
-        if told is not None and not _refuses_more(whole, told) and case.subject.judge(whole, told):
+        other_run = None if other is None else _in_order(case, changed)
+        if other_run is not None and not _refuses_more(whole, other_run) and case.subject.judge(whole, other_run):
             return True
     return False
 

@@ -83,7 +83,7 @@ class Shrinker:
     def _try(self, stream: Stream, faults: Plan) -> bool:
         if not faults and not self.in_order:
             return False
-        # By identity: values need not be hashable, and a candidate has the very objects of the streams that are kept
+        # By identity: values need not be hashable, and a candidate has the very objects of the streams that are held
         # alive here.
         known = (stream.ids, tuple(id(event.value) for event in stream.events), faults)
         if known not in self._known:
@@ -108,8 +108,8 @@ class Shrinker:
         return faults
 
     def _fewer_events(self, stream: Stream, faults: Plan) -> tuple[Stream, Plan]:
-        """Drop chunks, and then single events and pairs and triples that stand apart: where only every third event has
-        an effect, less than three at once change the failure."""
+        """Drop chunks, and then single events and pairs and triples that are not neighbours: where only every third
+        event has an effect, less than three at once change the failure."""
         chunk = len(stream) // 2
         while chunk >= 1:
             # From the end: what follows the failure goes first, and cheaply.
@@ -138,9 +138,9 @@ class Shrinker:
 
     def _without(self, stream: Stream, faults: Plan, gone: Sequence[int]) -> tuple[Stream, Plan]:
         """The scenario without the events at these positions, if it still fails; else as it is."""
-        kept = [position for position in range(len(stream)) if position not in gone]
-        if len(kept) >= max(1, self.min_size):
-            fewer = stream.keep(kept)
+        left = [position for position in range(len(stream)) if position not in gone]
+        if len(left) >= max(1, self.min_size):
+            fewer = stream.keep(left)
             for moved in self._moved(stream, fewer, faults):
                 if self._try(fewer, moved):
                     return fewer, moved

@@ -14,7 +14,7 @@ import attrs
 from chaoskit.execution.failures import HungInOrder
 from chaoskit.execution.limit import Hung, ends_the_test
 from chaoskit.execution.script import Run
-from chaoskit.search.oracle import Case, Subject, kept
+from chaoskit.search.oracle import Case, Subject, with_state_copied
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.outcome import Outcome
@@ -97,7 +97,7 @@ def _beginning(case: Case, faults: Sequence[Fault], run: Run, steps: int) -> Out
     itself, and is no beginning of this one."""
     refusals = frozenset(number for number in run.refusals if number < steps)
     settled = None if run.settled is None else {n: each for n, each in run.settled.items() if n < steps}
-    played = kept(case.follow(faults, run.steps[:steps], refusals, settled))
+    played = with_state_copied(case.follow(faults, run.steps[:steps], refusals, settled))
     return played.outcome if list(played.steps) == list(run.steps[:steps]) else None
 
 

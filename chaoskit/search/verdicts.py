@@ -17,7 +17,7 @@ from chaoskit.execution.stepping import Death, Failure, Passed, shown_place
 from chaoskit.search.damage import damage_of
 from chaoskit.search.found import Found, confirm
 from chaoskit.search.labels import label_of
-from chaoskit.search.oracle import Case, Subject, kept
+from chaoskit.search.oracle import Case, Subject, with_state_copied
 from chaoskit.search.plans import Plan
 from chaoskit.search.reads import fields_read
 from chaoskit.search.states import states_of
@@ -150,10 +150,10 @@ MOST_OF_ERROR = 200
 def text_of(error: Exception) -> str:
     """Its kind and the first line of what it says."""
     try:
-        said = " ".join(str(error).strip().splitlines()[:1])
+        first = " ".join(str(error).strip().splitlines()[:1])
     except Exception:  # noqa: BLE001 - an exception of the user's may say nothing
-        said = ""
-    return f"{type(error).__name__}: {said}"[:MOST_OF_ERROR] if said else type(error).__name__
+        first = ""
+    return f"{type(error).__name__}: {first}"[:MOST_OF_ERROR] if first else type(error).__name__
 
 
 def run_one(subject: Subject, events: Sequence[Event], faults: Plan) -> Verdict:
@@ -169,10 +169,10 @@ def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
     if case.fails_in_order():
         faults = ()
     steps = case.steps(faults)
-    run = kept(case.run(faults, steps))
+    run = with_state_copied(case.run(faults, steps))
     violations = case.violations(run)
     if violations:
-        # What is not deterministic must not be said to fail.
+        # What is not deterministic must not be reported as a failure.
         confirm(Found(case, faults, run))
         return violated(case, faults, run, label_of(case, run))
     shown = Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch)

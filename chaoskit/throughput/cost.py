@@ -110,14 +110,14 @@ def percent(share: float) -> str:
     return f"{100 * share:.{0 if share >= 0.0995 else 1}f} %"
 
 
-def shown_consumers(kept: Sequence[OrderChoice]) -> list[int]:
+def shown_consumers(ordered: Sequence[OrderChoice]) -> list[int]:
     """Of the numbers of consumers those that a plot has room for: the knees, and 1, 2, 3, 4, 6, 8, 12, 16, … where
     something changes, and the last."""
-    most = len(kept[0].points)
+    most = len(ordered[0].points)
     some = {n for power in range(most.bit_length()) for n in (1 << power, 3 << power) if n < most}
     rows: list[int] = []
-    for n in sorted(some | {choice.knee for choice in kept if choice.knee is not None and choice.knee < most}):
-        if not rows or any(_shown(choice, n) != _shown(choice, rows[-1]) for choice in kept):
+    for n in sorted(some | {choice.knee for choice in ordered if choice.knee is not None and choice.knee < most}):
+        if not rows or any(_shown(choice, n) != _shown(choice, rows[-1]) for choice in ordered):
             rows.append(n)
     return [*rows, most]
 
@@ -137,7 +137,7 @@ def summary(cost: OrderingCost) -> list[str]:
     return [*lines, at.quota] if at.quota else lines
 
 
-def said(choice: OrderChoice) -> str:
+def choice_text(choice: OrderChoice) -> str:
     """What an order allows, in a sentence without a full stop."""
     if choice.why_not:
         return f"not kept: {choice.why_not}"
@@ -177,17 +177,17 @@ def _lines(cost: OrderingCost) -> Iterator[str]:
         yield from _wrapped("", line)
     yield ""
     for choice in cost.choices:
-        yield from _wrapped(f"{NAMES[choice.order]:<15}", said(choice))
+        yield from _wrapped(f"{NAMES[choice.order]:<15}", choice_text(choice))
         if choice.takes:
             yield from _wrapped(" " * 15, f"it takes {choice.takes}")
-    kept = [choice for choice in cost.choices if not choice.why_not]
-    rows = shown_consumers(kept)
+    ordered = [choice for choice in cost.choices if not choice.why_not]
+    rows = shown_consumers(ordered)
     yield ""
-    yield from _plot(kept, rows)
+    yield from _plot(ordered, rows)
     if cost.arrivals_per_second is not None:
         yield ""
         yield f"mean wait for a consumer in ms, where {number(cost.arrivals_per_second)} messages/s arrive"
-        yield from _waits(kept, rows)
+        yield from _waits(ordered, rows)
 
 
 def _wrapped(head: str, text: str, width: int = 100) -> Iterator[str]:
@@ -200,21 +200,21 @@ def _wrapped(head: str, text: str, width: int = 100) -> Iterator[str]:
     yield line.rstrip()
 
 
-def _plot(kept: Sequence[OrderChoice], rows: Iterable[int]) -> Iterator[str]:
+def _plot(ordered: Sequence[OrderChoice], rows: Iterable[int]) -> Iterator[str]:
     """A row for each number of consumers, a bar for each order."""
-    most = max(point.throughput for choice in kept for point in choice.points)
-    yield from _row("messages/s", [NAMES[choice.order] for choice in kept])
+    most = max(point.throughput for choice in ordered for point in choice.points)
+    yield from _row("messages/s", [NAMES[choice.order] for choice in ordered])
     for consumers in rows:
-        points = [choice.at(consumers).throughput for choice in kept]
+        points = [choice.at(consumers).throughput for choice in ordered]
         yield from _row(
             _count(consumers, "consumer"),
             [f"{'#' * max(1, round(BAR * each / most))} {number(each)}" for each in points],
         )
 
 
-def _waits(kept: Sequence[OrderChoice], rows: Iterable[int]) -> Iterator[str]:
+def _waits(ordered: Sequence[OrderChoice], rows: Iterable[int]) -> Iterator[str]:
     for consumers in rows:
-        waits = [choice.at(consumers).wait_ms for choice in kept]
+        waits = [choice.at(consumers).wait_ms for choice in ordered]
         yield from _row(
             _count(consumers, "consumer"), ["grows for ever" if wait is None else number(wait) for wait in waits]
         )

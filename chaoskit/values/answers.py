@@ -1,4 +1,4 @@
-"""What a model is told of its steps: whether the handler refused the message, and what it settled."""
+"""What a model learns of its steps: whether the handler refused the message, and what it settled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chaoskit.values.settling import GONE, REJECTED, Settles, Settling
 
 
 def answer_of(steps: Sequence[Raw], number: int, settled: Mapping[int, Settles], *, refused: bool) -> Settling:
-    """What the model is told of the delivery with this number. Of an execution that goes on that is what was settled of
+    """What the model learns of the delivery with this number. Of an execution that goes on that is what was settled of
     its message since it began, too."""
     begun = begun_at(steps, number)
     earlier = [each for at in range(begun, number) for each in settled.get(at, ()) if each[1] == begun]
@@ -36,7 +36,7 @@ def _delivering(step: Raw) -> Raw:
 def answers_of(
     steps: Sequence[Raw], raised: Sequence[int], settled: Mapping[int, Settles] | None
 ) -> list[bool | Settling | None]:
-    """What the model was told after each of these steps; `settled` by their numbers, None where returning settles."""
+    """What the model learned after each of these steps; `settled` by their numbers, None where returning settles."""
     refused = set(raised)
     if settled is None:
         failed = (number for number, step in enumerate(steps) if step[0] == FAIL or number in refused)

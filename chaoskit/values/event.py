@@ -116,12 +116,12 @@ def _free(number: int, taken: set[EventId]) -> EventId:
 
 def _restamped(events: Iterable[Event]) -> tuple[Event, ...]:
     counts: dict[tuple[str | None, Hashable], int] = {}
-    kept = []
+    restamped = []
     for event in events:
         place = event.topic, event.key
         seq = counts[place] = counts.get(place, 0) + 1
-        kept.append(event if event.seq == seq else Event(event.key, event.value, event.id, seq, event.topic))
-    return tuple(kept)
+        restamped.append(event if event.seq == seq else Event(event.key, event.value, event.id, seq, event.topic))
+    return tuple(restamped)
 
 
 def _hashable(event: Event) -> Hashable:

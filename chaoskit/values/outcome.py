@@ -21,11 +21,11 @@ class Raised:
 
 @attrs.frozen(eq=False)
 class Effect:
-    """What `deliver.effect(…)` was told: that something left, which no rollback takes back.
+    """What `deliver.effect(…)` recorded: that something left, which no rollback takes back.
 
-    `value` is a copy. `key` says of what it is, such as an order; None where nobody said. `event` is the event that
-    was delivered then, and `step` the number of that step, counted from 1; None for both outside of a delivery, as in
-    the clean stop.
+    `value` is a copy. `key` says of what it is, such as an order; None where it was not given. `event` is the event
+    that was delivered then, and `step` the number of that step, counted from 1; None for both outside of a delivery, as
+    in the clean stop.
     """
 
     name: str

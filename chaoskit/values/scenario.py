@@ -50,7 +50,7 @@ class Model(Protocol):
 
     def in_batches(self, most: int | None, *, by_hand: bool = False) -> None:
         """The handler takes batches of up to so many messages: each call is one. `by_hand`: it settles by itself what
-        it took, and `most` None: as many as was said before, or one."""
+        it took, and `most` None: as many as was given before, or one."""
 
     @property
     def verbs(self) -> Verbs:
@@ -237,6 +237,6 @@ def checked_kinds(asked: Any, name: str) -> Iterator[FaultKind]:
         if kind in KIND_BY_NAME.values():
             yield kind
         else:
-            said = getattr(kind, "__name__", None) or (kind if isinstance(kind, str) else type(kind).__name__)
-            hint = "; write the class, without quotes" if kind in KIND_BY_NAME else did_you_mean(said, KIND_BY_NAME)
+            given = getattr(kind, "__name__", None) or (kind if isinstance(kind, str) else type(kind).__name__)
+            hint = "; write the class, without quotes" if kind in KIND_BY_NAME else did_you_mean(given, KIND_BY_NAME)
             raise UsageError(f"{name} contains {kind!r}, which is not a kind of fault{hint}")

@@ -13,11 +13,11 @@ from chaoskit.values.raw import Sent
 Verb = Literal["ack", "nack", "reject", "extend", "commit"]
 
 Passing = Literal["pass"]
-"""A message that something in front of the handler kept from it, such as one that came twice: it is settled as by
+"""A message that something in front of the handler held back from it, such as one that came twice: it is settled as by
 returning."""
 
 ROUNDS = 5
-"""Times that a message comes again whose lease runs out, before it is said to do so for ever."""
+"""Times that a message comes again whose lease runs out, before it counts as one that does so for ever."""
 
 Settles: TypeAlias = tuple[tuple[Verb, int], ...]
 """What a handler settled in one delivery, in its order: the verb, and the number of the step that delivered it."""
@@ -114,7 +114,7 @@ Given = TypeVar("Given", bound="Settleable")
 
 
 class Settlement(Protocol):
-    """Who is told how one delivery was settled."""
+    """Who learns how one delivery was settled."""
 
     def __call__(self, verb: Verb | Passing, /) -> None: ...
 
@@ -127,7 +127,7 @@ class Settleable(Sent):
     _settlement: Settlement
 
     def settles_by(self, settlement: Settlement) -> None:
-        """Whoever hands it over is told how it is settled."""
+        """Whoever hands it over learns how it is settled."""
         self._settlement = settlement
 
     def ack(self) -> Done:

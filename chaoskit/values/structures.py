@@ -36,7 +36,7 @@ def _extends(kind: type, module: str, name: str) -> bool:
 
 
 def parts_of(value: Any) -> Parts:
-    """What it holds: its `fields`, and of a model what was given beyond them or is kept private."""
+    """What it holds: its `fields`, and of a model what was given beyond them or is private."""
     if _is_struct(type(value)):
         return {"fields": {name: getattr(value, name) for name in type(value).__struct_fields__}}
     names = type(value).model_fields

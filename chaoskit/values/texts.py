@@ -55,5 +55,5 @@ def one_line(text: str, most: int = LONGEST_LINE) -> str:
     line = for_log(" ".join(visible(ends).split()))
     if len(line) <= most and ends is text:
         return line
-    kept = most - 3
-    return f"{line[: kept - kept // 3]} … {line[-(kept // 3) :]}"
+    room = most - 3
+    return f"{line[: room - room // 3]} … {line[-(room // 3) :]}"

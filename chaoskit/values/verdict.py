@@ -43,7 +43,7 @@ class Tally:
 
     `schedules`: distinct schedules run, references not counted. `effective`: the kinds of fault that, alone in a
     schedule, changed the order or the number of times in which some key's events were seen; `not_tried`: the others.
-    `left_out`: those that came about, of which nothing is said: the comparison was made without what they lost.
+    `left_out`: those that came about, of which nothing is reported: the comparison was made without what they lost.
     `all_singles`: every schedule with a single fault was run, for every stream. `saturated`: the search ended since it
     saw nothing new any more. `singles_up_to`: the length of the longest stream for which every single fault was run.
     `by_kind`: in how many of the schedules a kind was. `bounds`: what the mixtures promise.
@@ -131,7 +131,7 @@ class Verdict:
     a part of it that nobody may send by itself. `fewer`: the stream is one that its strategy drew whole, of which it is
     not known what may be left out, and so many events of the one that was met fail by themselves; else 0. `states` are
     there for a violated verdict whose schedule is not too long. `versions` are those that a saved verdict was found
-    with; None: those of now. `loss` is what was asked of messages that are lost. `memory_kept`: what the handler kept
+    with; None: those of now. `loss` is what was asked of messages that are lost. `memory_kept`: what the handler held
     in memory survived restarts; None where that is not known. `read`: the fields of a message's value in the order in
     which the handler read them first. `damage`: what became of which events, where runs could tell. `exhausted`: what
     was tried, where every schedule was. `boundary`: what has to stay in order, `tolerance`: which kinds of fault it

@@ -49,7 +49,7 @@ def test_the_event_of_a_fifo_queue_is_that_of_aws() -> None:
             "SentTimestamp": "1700000001250",
             "SenderId": "AIDAIENQZJOLO23YVJ4VO",
             "ApproximateFirstReceiveTimestamp": "1700000001255",
-            "SequenceNumber": "256",
+            "SequenceNumber": "00000000000000000256",
             "MessageGroupId": "ann",
             "MessageDeduplicationId": "e1",
         },

@@ -154,6 +154,43 @@ def test_what_the_policy_gives_up_is_gone(kind: str) -> None:
     assert held.status == "held", held.report()
 
 
+@pytest.mark.filterwarnings("ignore:AckPolicy.REJECT_ON_ERROR has the same effect")
+@pytest.mark.parametrize("kind", ["kafka", "nats", "redis"])
+def test_each_policy_of_each_broker_is_searched(kind: str) -> None:
+    """A statement that fails once is missing, unless the policy says nothing to the broker."""
+    for policy in ("ACK", "ACK_FIRST", "REJECT_ON_ERROR"):
+        verdict = check(writing(kind, ONCE, policy), ORDERS[:1], KINDS[kind], faults={Fail}, schedules=4, seed=1)
+        comes_again = kind == "redis" and policy == "REJECT_ON_ERROR"
+        assert verdict.status == ("held" if comes_again else "violated"), f"{policy}: {verdict.report()}"
+
+
+def test_a_pass_says_what_its_framework_gave_up() -> None:
+    """The attempt fails before the subscriber is called: nothing of it is half done, and it is left out."""
+
+    def latest(policy: str) -> Any:
+        amounts: dict[str, int] = {}
+
+        async def on_order(order: Order) -> None:
+            amounts[order.order] = order.amount
+
+        broker = subscribed("kafka", on_order, ack_policy=faststream.AckPolicy[policy])
+
+        async def test(deliver: Any) -> dict[str, int]:
+            amounts.clear()
+            async with adapter.subscriber(broker) as handler:
+                await deliver(handler)
+            return dict(amounts)
+
+        return test
+
+    asked = {"faults": {Fail}, "schedules": 8, "seed": 1}
+    gave_up = check(latest("ACK_FIRST"), ORDERS, Kafka(), **asked)
+    assert gave_up.status == "held", gave_up.report()
+    assert "given up whose attempts had failed before they had any effect" in " ".join(gave_up.report().split())
+    assert "given up" not in check(latest("NACK_ON_ERROR"), ORDERS, Kafka(), **asked).report()
+    assert check(latest("ACK_FIRST"), ORDERS, Kafka(), loss="violation", **asked).status == "violated"
+
+
 def test_an_attempt_that_fails_is_rejected_too() -> None:
     """With one consumer a message that failed comes back behind another one, unless it is rejected."""
 

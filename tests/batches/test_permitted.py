@@ -62,8 +62,12 @@ class Refusing:
 
 @pytest.mark.parametrize(
     "name",
-    ["Kafka, two consumers", "SqsFifo", "LambdaSqs", "LambdaSqs, FIFO", "Kinesis, Lambda", "Kinesis, Lambda, bisects"],
-)
+    [
+        "Kafka, two consumers", "SqsFifo", "LambdaSqs", "LambdaSqs, FIFO", "Kinesis, Lambda",
+        "Kinesis, Lambda, bisects", "PubSub, ordered", "Pulsar, Shared, retry letters", "JetStream, AckAll",
+        "ServiceBus, sessions", "RabbitMQ, classic",
+    ],
+)  # fmt: skip
 def test_what_comes_in_batches_is_permitted(name: str) -> None:
     broker, chance, batches = SYSTEMS[name], random.Random(name), 0
     for salt in range(STREAMS):

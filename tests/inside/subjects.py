@@ -138,7 +138,9 @@ def prepared(path: Path) -> None:
 ADD = "INSERT INTO balances VALUES (?, ?) ON CONFLICT DO UPDATE SET amount = amount + excluded.amount"
 
 
-def in_sqlite(path: Path, *, one_transaction: bool) -> Test:
+def in_file(path: Path, make: Callable[[sqlite3.Connection], Handle]) -> Test:
+    """`make` gives what handles a message, over the connection of its process."""
+
     def test(deliver: Deliver) -> dict[str, int]:
         with contextlib.closing(connected(path)) as db, db:
             db.execute("DELETE FROM seen")
@@ -147,23 +149,29 @@ def in_sqlite(path: Path, *, one_transaction: bool) -> Test:
         @contextlib.contextmanager
         def process() -> Iterator[Handle]:
             with contextlib.closing(connected(path)) as db:
-
-                def handle(message: Message) -> None:
-                    if db.execute("SELECT 1 FROM seen WHERE id = ?", (message.id,)).fetchone():
-                        return
-                    with db:  # which rolls back where the id is there by now
-                        db.execute(ADD, (message.key, message.value))
-                        if not one_transaction:
-                            db.commit()
-                        db.execute("INSERT INTO seen VALUES (?)", (message.id,))
-
-                yield handle
+                yield make(db)
 
         deliver(spawn=process)
         with contextlib.closing(connected(path)) as db:
             return dict(db.execute("SELECT owner, amount FROM balances"))
 
     return test
+
+
+def in_sqlite(path: Path, *, one_transaction: bool) -> Test:
+    def make(db: sqlite3.Connection) -> Handle:
+        def handle(message: Message) -> None:
+            if db.execute("SELECT 1 FROM seen WHERE id = ?", (message.id,)).fetchone():
+                return
+            with db:  # which rolls back where the id is there by now
+                db.execute(ADD, (message.key, message.value))
+                if not one_transaction:
+                    db.commit()
+                db.execute("INSERT INTO seen VALUES (?)", (message.id,))
+
+        return handle
+
+    return in_file(path, make)
 
 
 def opening_its_own(path: Path, *, one_transaction: bool) -> Test:

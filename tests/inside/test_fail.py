@@ -28,11 +28,10 @@ from handlers.inside.halves import (
     answers_all_the_same,
     commits,
     finally_marks,
-    in_file,
     over_tables,
     swallows_the_commit,
 )
-from inside.subjects import Store, over, prepared
+from inside.subjects import Store, in_file, over, prepared
 
 PAYMENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]), max_size=6)
 ONE = [Event("alice", 10, id="e1"), Event("alice", 5, id="e2")]

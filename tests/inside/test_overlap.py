@@ -20,6 +20,7 @@ import chaoskit
 from chaoskit import (
     Crash,
     Event,
+    Fail,
     ImpossibleFault,
     InOrder,
     Kafka,
@@ -41,7 +42,7 @@ from chaoskit.search.question import default_invariants
 from chaoskit.strategies import events
 from handlers.inside.leaving import mailing, through_an_outbox
 from handlers.inside.rows import Rows, check_then_insert, compared_version, lost_update, on, unique_key
-from inside.subjects import Store, Test, connected, over
+from inside.subjects import Store, Test, in_file, over, prepared
 
 Handle = Callable[[Message], None]
 
@@ -76,6 +77,20 @@ def test_where_nobody_competes_no_update_is_lost(broker: Any) -> None:
     assert verdict.status == "held", verdict.report()
 
 
+def test_beside_a_retry_topic_an_update_is_lost_and_one_that_compares_is_not() -> None:
+    """No key moves here: the listener of the topic and that of the retry topic are at one key at once."""
+    broker = Kafka(partitions=1, growth=False, on_error="retry_topic")
+    kinds = {Fail, Overlap}
+    verdict = chaoskit.check(on(lost_update), PAYMENTS, broker, faults=kinds, seed=1)
+    assert verdict.status == "violated", verdict.report()
+    assert verdict.damage is not None
+    assert verdict.damage.kind == "two executions of one key at once"
+    told = " ".join(verdict.report().split())
+    assert "(a topic and its retry topic have a listener each)" in told
+    assert "as a retry topic has a listener of its own" in told
+    assert chaoskit.check(on(compared_version), PAYMENTS, broker, faults=kinds, seed=1, schedules=100).status == "held"
+
+
 @pytest.mark.parametrize("how", ["mail before save", "save before mail"])
 def test_a_row_and_a_mail_are_found_with_one_event(how: str) -> None:
     asked = {"invariants": [effects_exactly_once()], "faults": {Overlap}}
@@ -91,42 +106,28 @@ def test_a_row_and_a_mail_are_found_with_one_event(how: str) -> None:
 def in_sqlite(path: Path, *, locks: bool) -> Test:
     """Read, modify, write, once for each id: in a transaction whose lock is taken before the reading, or without."""
 
-    def test(deliver: Any) -> dict[str, int]:
-        with contextlib.closing(connected(path)) as db, db:
-            db.execute("DELETE FROM balances")
-            db.execute("DELETE FROM seen")
+    def make(db: sqlite3.Connection) -> Handle:
+        db.isolation_level = None
 
-        @contextlib.contextmanager
-        def process() -> Iterator[Handle]:
-            with contextlib.closing(connected(path)) as db:
-                db.isolation_level = None
+        def handle(message: Message) -> None:
+            if locks:
+                db.execute("BEGIN IMMEDIATE")
+            rows = db.execute("SELECT amount FROM balances WHERE owner = ?", (message.key,)).fetchall()
+            amount = rows[0][0] if rows else 0
+            if db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (message.id,)).rowcount:
+                db.execute("REPLACE INTO balances VALUES (?, ?)", (message.key, amount + message.value))
+            if locks:
+                db.execute("COMMIT")
 
-                def handle(message: Message) -> None:
-                    if locks:
-                        db.execute("BEGIN IMMEDIATE")
-                    rows = db.execute("SELECT amount FROM balances WHERE owner = ?", (message.key,)).fetchall()
-                    amount = rows[0][0] if rows else 0
-                    if db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (message.id,)).rowcount:
-                        db.execute("REPLACE INTO balances VALUES (?, ?)", (message.key, amount + message.value))
-                    if locks:
-                        db.execute("COMMIT")
+        return handle
 
-                yield handle
-
-        deliver(spawn=process)
-        with contextlib.closing(connected(path)) as db:
-            return dict(db.execute("SELECT owner, amount FROM balances"))
-
-    return test
+    return in_file(path, make)
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
     path = tmp_path / "ledger.db"
-    with contextlib.closing(connected(path)) as db:
-        db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY)")
-        db.execute("CREATE TABLE balances (owner TEXT PRIMARY KEY, amount INTEGER)")
-        db.commit()
+    prepared(path)
     return path
 
 

@@ -16,6 +16,7 @@ from chaoskit import (
     Event,
     EventHubs,
     Gather,
+    JetStream,
     Kafka,
     Message,
     Overlap,
@@ -224,6 +225,42 @@ def test_a_call_loses_all_its_messages(broker: Any, fault: Overlap, expected: st
     verdict = chaoskit.run(in_batches(unique_key), scenario)
     assert verdict.status == "held", verdict.report()
     assert told(verdict.schedule) == expected
+
+
+def fails_once_with_several(rows: Rows) -> Any:
+    failed: list[Message] = []
+
+    def handle(batch: list[Message]) -> None:
+        for message in batch:
+            rows.add_once([message])
+        if len(batch) > 1 and not failed:
+            failed.extend(batch)
+            raise ConnectionError("no rollback, and none is needed")
+
+    return handle
+
+
+@pytest.mark.parametrize("broker", [RabbitMQ(consumers=2), SqsStandard(), JetStream(consumers=2)])
+def test_a_call_with_several_messages_stops_beside_its_competitors(broker: Any) -> None:
+    """It is one process that holds all of them; and it gives all of them back where it fails in the end."""
+    stream = [Event("a", 1), Event("b", 2), Event("a", 3), Event("b", 4)]
+    scenario = Scenario(stream, broker, [Gather("e1"), Overlap("e2", 2, 0, 1)])
+    verdict = chaoskit.run(in_batches(lost_update), scenario)
+    assert told(verdict.schedule) == "[begin e1 e2], e3, [go on e1 e2], e4"
+    assert verdict.status == "violated"
+    assert "e3 was handled in the meantime" in " ".join(verdict.report().split())
+    assert chaoskit.run(in_batches(compared_version), scenario).status == "held"
+
+    def test(deliver: Any) -> dict[str, int]:
+        rows = Rows()
+        deliver(spawn=lambda: fails_once_with_several(rows), batch=True)
+        return rows.balances
+
+    verdict = chaoskit.run(test, Scenario(stream, broker, [Gather("e1"), Overlap("e2", 2, 0, 1)]))
+    assert verdict.status == "held", verdict.report()
+    assert [step.event for step in verdict.schedule if step.raised] == ["e1", "e2"]
+    assert told(verdict.schedule).startswith("[begin e1 e2], e3, [go on e1 e2]")
+    assert {"e1", "e2"} == set(verdict.schedule.delivered[-3:]) - {"e4"}
 
 
 def test_a_file_of_a_batch_is_replayed_and_its_columns_stand_once(tmp_path: Path) -> None:

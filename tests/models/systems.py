@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.brokers import (
+    BROKERS,
     Anything,
     Celery,
     Debezium,
@@ -152,9 +153,15 @@ SYSTEMS: dict[str, Settings] = {
     "Celery, SQS, acks late": Celery(transport="sqs", acks_late=True, concurrency=1),
     "Celery, long countdown": Celery(countdown=7200),
     "Webhook": Webhook(gives_up=True),
+    "Webhook, GitHub": Webhook(provider="github"),
+    "Webhook, GitHub, redelivered": Webhook(provider="github", redelivers=True),
+    "Webhook, Shopify": Webhook(provider="shopify"),
+    "Webhook, Slack": Webhook(provider="slack", gives_up=True),
     "InOrder": InOrder(),
     "Anything": Anything(),
 }
+# A new broker is there by itself.
+SYSTEMS |= {name: kind() for name, kind in BROKERS.items() if name not in SYSTEMS}
 
 SOME = (
     "Kafka, one partition",

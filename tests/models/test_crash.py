@@ -56,6 +56,7 @@ def test_it_is_possible_wherever_a_message_comes_again_or_is_settled_first(name:
 FIRST = [
     "RabbitMQ, auto-ack", "RedisStreams, NOACK", "RedisList, BRPOP", "JetStream, no acks",
     "ServiceBus, receive and delete", "Celery", "Celery, RabbitMQ, acks early", "Celery, long countdown",
+    "Webhook, GitHub",
 ]  # fmt: skip
 """What is settled before it is run is gone with its process."""
 AHEAD = [name for name, broker in SYSTEMS.items() if {"commit_ahead", "auto_commit"} & set(broker.lossy())]

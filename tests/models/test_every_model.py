@@ -197,7 +197,7 @@ def deliveries_are_counted(broker: Settings, steps: Sequence[Raw]) -> None:
     counts: set[tuple[int, int, int]] = set()
     stages = broker.stages()
     most = stages.leasing.most_deliveries if isinstance(stages, QueueSettings) else TOO_LONG
-    if isinstance(stages, QueueSettings) and stages.leasing.bisects:
+    if isinstance(stages, QueueSettings) and stages.leasing.split is not None:
         most += stages.leasing.window.bit_length()  # a batch that is halved uses no retry
     for step in steps:
         if what_of(step) == Do.DELIVER and isinstance(stages, QueueSettings):

@@ -181,6 +181,12 @@ CARRIED: dict[str, Carried] = {
         Celery(acks_late=True), (), ("topic", "message_id"), ("redelivered",), anew=(), adds=("retries",)
     ),
     "Webhook": Carried(Webhook(gives_up=True), ("message_id",), QUEUE, anew=()),
+    "Webhook, redelivered by GitHub": Carried(
+        Webhook(provider="github", redelivers=True), ("message_id",), QUEUE, without=("resend", "put back", "zombie")
+    ),
+    "Webhook of Slack": Carried(
+        Webhook(provider="slack"), ("message_id",), QUEUE, ("attempt",), without=("resend", "put back")
+    ),
     "Anything": Carried(Anything(), (), QUEUE, anew=()),
 }
 """`names` are new for a copy: a log's offset, SQS' MessageId, a sequence number, a row's id. What the application sets

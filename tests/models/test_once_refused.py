@@ -11,13 +11,14 @@ from itertools import pairwise
 import pytest
 
 from chaoskit import Event, Stream
-from chaoskit.values.answers import answer_of
+from chaoskit.values.answers import answer_of, begun_at
 from chaoskit.values.faults import (
     Crash,
     DeadLetter,
     Duplicate,
     Fail,
     Fault,
+    Overlap,
     Overtake,
     Redeliver,
     Rehash,
@@ -137,6 +138,62 @@ def first(position: int, attempts: int) -> Attempts:
             None,
             id="what was sent first may stand in a partition of which nothing is shown",
         ),
+        pytest.param(
+            "RabbitMQ, no delivery limit",
+            "aaaaa",
+            [Zombie("e4", 0, 0), Zombie("e3", 1, 1)],
+            {(0, 1), (0, 2), (1, 1), (2, 1)},
+            None,
+            id="who was taken for dead with a message runs it before it loses it once more",
+        ),
+        pytest.param(
+            "RabbitMQ, no delivery limit",
+            "aaaaaa",
+            [Zombie("e1", 0, 6), Overlap("e2", 0, 0, 0)],
+            set[tuple[int, int]]().union(*(first(position, 20) for position in (0, 2, 3))),
+            None,
+            id="where one that came in another's place is full, whoever is free takes the next message",
+        ),
+        pytest.param(
+            "RabbitMQ, no delivery limit",
+            "aaaaaa",
+            [Redeliver("e2", 6), Resend("e4", 1), Resend("e2", 0)],
+            first(0, 20) | first(3, 20),
+            None,
+            id="a consumer whose prefetch is full loses its connection before it is handed more",
+        ),
+        pytest.param(
+            "RabbitMQ, classic",
+            "aaaaaa",
+            [Zombie("e4", 2, 0)],
+            set[tuple[int, int]]().union(*(first(position, 20) for position in range(3))),
+            None,
+            id="what a consumer keeps takes up room in what it fetches",
+        ),
+        pytest.param(
+            "RabbitMQ, classic",
+            "aaaaa",
+            [Zombie("e1", 2, 0), Overtake("e2", 0), Overtake("e1", 0)],
+            set(),
+            None,
+            id="and so does what it was handed and has not run",
+        ),
+        pytest.param(
+            "RabbitMQ, classic",
+            "aaaaaa",
+            [Redeliver("e1", 4), Overtake("e6", 0), Overtake("e5", 0)],
+            set(),
+            None,
+            id="and what it was shown since the first that it has not settled",
+        ),
+        pytest.param(
+            "JetStream",
+            "aaaa",
+            [Overtake("e3", 0), Zombie("e2", 1, 0), Overtake("e1", 1)],
+            {(3, 1)},
+            None,
+            id="a slow consumer runs what it has in the order in which it was handed that",
+        ),
     ],
 )
 def test_both_readings_agree(system: str, keys: str, faults: list[Fault], refused: Attempts, trace: str | None) -> None:
@@ -188,6 +245,14 @@ def test_both_readings_agree(system: str, keys: str, faults: list[Fault], refuse
             {0: "", 1: "", 2: "", 3: "ack 1 ack 0", 4: "ack 4 ack 3", 5: "", 6: "ack 2 ack 5"},
             id="an acknowledgement of a later message is one of this, too",
         ),
+        pytest.param(
+            "Pulsar, batches",
+            "aa",
+            [Crash("e1"), Overlap("e1", 0, 0, 0)],
+            {2},
+            {0: "ack 0", 2: "", 3: ""},
+            id="what was stored with others comes again with them, though its dead consumer had acknowledged it",
+        ),
     ],
 )
 def test_both_readings_agree_on_what_a_handler_settles(
@@ -207,7 +272,8 @@ def test_both_readings_agree_on_what_a_handler_settles(
             break
         number = len(steps) - 1
         if what_of(steps[-1]) in (Do.DELIVER, Do.GO_ON):
-            given.setdefault(number, (("ack", number),))
+            given.setdefault(number, (("ack", begun_at(steps, number)),))
+        if number in given:
             answer = answer_of(steps, number, given, refused=number in refused or "reject" in settled.get(number, ""))
         else:
             answer = False

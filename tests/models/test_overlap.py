@@ -10,6 +10,7 @@ import pytest
 from chaoskit import (
     Event,
     EventHubs,
+    Fail,
     Kafka,
     Kinesis,
     Overlap,
@@ -27,8 +28,8 @@ from chaoskit import (
 )
 from chaoskit.brokers.base import Settings
 from chaoskit.search.plans import Plan, Plans
-from chaoskit.values.faults import KINDS, Crash
-from chaoskit.values.schedule import Do, what_of
+from chaoskit.values.faults import KINDS, Crash, Fault
+from chaoskit.values.schedule import Do, Raw, what_of
 from models.systems import SYSTEMS
 
 THREE = [Event("a", i) for i in range(3)]
@@ -54,11 +55,12 @@ TWO = [
     "JetStream, max_age", "JetStream, no acks", "JetStream, term", "JetStream, term, max_deliver", "ServiceBus",
     "ServiceBus, receive and delete", "ServiceBus, duplicate detection", "PostgresQueue", "PostgresQueue, leases",
     "Celery", "Celery, acks late, restores", "Celery, acks late", "Celery, RabbitMQ", "Celery, RabbitMQ, acks early",
-    "Celery, SQS", "Celery, long countdown", "Webhook", "Anything",
+    "Celery, SQS", "Celery, long countdown", "Webhook", "Webhook, GitHub", "Webhook, GitHub, redelivered",
+    "Webhook, Shopify", "Webhook, Slack", "Anything",
 ]  # fmt: skip
 """Where two consumers can be at two messages of one key: each has its own, and nothing keeps a key in order."""
-MOVES = ["Kafka, two consumers", "Kafka, auto-commit from the end"]
-"""Where they can while a key moves: two consumers of a log that grows."""
+MOVES = ["Kafka, two consumers", "Kafka, auto-commit from the end", "Kafka, retry topic"]
+"""Where they can while a key moves: two consumers of a log that grows; or while one is in a retry topic."""
 
 
 def test_it_is_none_of_the_kinds_of_a_broker_as_it_takes_spawn() -> None:
@@ -193,3 +195,60 @@ def test_while_a_key_moves_two_of_its_messages_are_run_at_once(broker: Settings)
         if broker.permits(model.trace(without, list(model.play(without)), ())):
             assert broker.permits(model.trace(faults, steps, ())), faults
     assert met
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        (
+            [Fail("e1"), Overlap("e1", 2, 0, 1)],
+            "fail e1, park e1, deliver e2, put back e1, begin e1 at 1, deliver e3, go on e1 at 1, deliver e4",
+        ),
+        (
+            [Fail("e1"), Overlap("e2", 2, 0, 1)],
+            "fail e1, park e1, begin e2, put back e1, deliver e1 at 1, go on e2, deliver e3, deliver e4",
+        ),
+        (
+            [Fail("e1", 1), Overlap("e1", 2, 5, 1)],
+            "fail e1, park e1, deliver e2, deliver e3, put back e1, begin e1 at 1, deliver e4, go on e1 at 1",
+        ),
+        ([Overlap("e2", 2, 0, 1)], "deliver e1, deliver e2, deliver e3, deliver e4"),
+    ],
+)
+def test_a_retry_topic_is_read_beside_its_topic(faults: list[Fault], said: str) -> None:
+    """One of the two listeners stops, and the other one runs what it has. At 1: the listener of the retry topic."""
+    broker, stream = Kafka(partitions=1, on_error="retry_topic"), Stream.of([Event("a", i) for i in range(4)])
+    scenario = Scenario(stream.events, broker, faults)
+    steps = scenario.schedule()
+    found = (f"{step.action} {step.event}{f' at {step.consumer}' if step.consumer else ''}" for step in steps)
+    assert ", ".join(found) == said
+    assert broker.permits(scenario.trace())
+
+
+def test_whatever_goes_wrong_beside_a_retry_topic_is_permitted() -> None:
+    chance, beside = random.Random(1), 0
+    for salt in range(120):
+        broker = Kafka(
+            partitions=chance.choice((1, 2)), consumers=chance.choice((1, 2)), on_error="retry_topic", max_attempts=3,
+            commit_every=chance.choice((None, 2)),
+        )  # fmt: skip
+        model = broker.model(STREAM)
+        plan = next(Plans(model, broker.kinds(), salt).mixtures())[:3]
+        failed = [Fail(chance.choice(STREAM.ids), chance.randrange(3)) for _ in range(chance.choice((1, 2)))]
+        stops = [Overlap(chance.choice(STREAM.ids), 1, chance.randrange(4), 1) for _ in range(2)]
+        dies = [Crash(chance.choice(STREAM.ids))] * chance.randrange(2)
+        faults, refused = (*plan, *failed, *stops, *dies), set[int]()
+        play, steps, answer = model.play(faults), list[Raw](), None
+        while len(steps) < 200:
+            try:
+                steps.append(play.send(answer))
+            except StopIteration:
+                break
+            answer = (what_of(steps[-1]) in (Do.DELIVER, Do.GO_ON) and chance.random() < 0.1) or None
+            refused |= {len(steps) - 1} if answer else set()
+        begun = [step[1:5] for step in steps if what_of(step) == Do.BEGIN]
+        assert sorted(begun) == sorted(step[1:5] for step in steps if what_of(step) == Do.GO_ON), faults
+        beside += bool(begun)
+        answer = broker.permits(model.trace(faults, steps, sorted(refused)))
+        assert answer, f"{faults}\n{answer}"
+    assert beside > 30

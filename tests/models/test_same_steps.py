@@ -1,7 +1,7 @@
 """A model that is made simpler or faster goes on making the same steps: those of so many plans, as one number a system.
 
 `python -m models.test_same_steps` in tests/ writes the numbers again where an issue has changed what a broker does.
-CHAOSKIT_PLANS=5000 compares all that are written down; without it the first 200 of each system.
+CHAOSKIT_PLANS=5000 compares all that are written down, as `make thorough` does; else the first 200 of each system.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def _steps(model: Model, plan: Plan, refuses: Refuses) -> Iterator[tuple[int, ..
         return
 
 
+@pytest.mark.many
 @pytest.mark.parametrize("system", [name for name, broker in SYSTEMS.items() if broker.kinds()])
 def test_the_steps_are_the_same(system: str) -> None:
     expected = json.loads(WRITTEN.read_text(encoding="utf-8"))[system]

@@ -144,6 +144,11 @@ def waits(broker: Settings, *faults: Fault, stream: Stream = ONE, refused: int =
 def test_what_is_refused_waits_for_its_back_off() -> None:
     """Behind the second that an attempt takes; at once where it is given back, and for the lease where nothing is."""
     assert waits(Webhook(), refused=4) == [6, 301, 1801, 7201]
+    assert waits(Webhook(provider="slack"), refused=3) == [1, 61, 301]
+    assert waits(Webhook(provider="github", redelivers=True), refused=2) == [21_601, 21_601]
+    shopify = waits(Webhook(provider="shopify"), refused=8)
+    assert len(shopify) == 8
+    assert 3.5 * 3600 < sum(shopify) <= 4 * 3600
     assert waits(Kafka(on_error="retry_topic", retry_delay=10), refused=2) == [11, 11]
     assert waits(Celery(), refused=1) == [181]
     assert waits(RabbitMQ(), refused=2) == [1, 1]

@@ -474,7 +474,10 @@ REPOSITORIES = {
     "dynamodb": Repository(
         "chaoskit", "lambda_handler", DYNAMODB, 'balances.get(account, 0) + int(image["amount"]["N"])',
         'max(balances.get(account, 0), int(image["amount"]["N"]))',
-        ('keys="account", report_batch_item_failures=False', '"account": message.key', "return handler(messages)"),
+        (
+            "records_per_put=1), without={Resend})", 'keys="account", report_batch_item_failures=False',
+            '"account": message.key', "return handler(messages)",
+        ),
     ),
     "arq": Repository(
         "arq", "charge", ARQ, "    balances[account] =",

@@ -298,3 +298,36 @@ def test_no_test_writes_into_a_database_that_somebody_uses(tmp_path: Path) -> No
     said = words(init(project, "shop.worker:handle", "--dry-run"))
     assert "reads QUEUE and REPORTS_DB_URL and DATABASE_URL of the environment: tests/conftest.py has to set" in said
     assert "shop.worker writes to shop.worker.OTHER and shop.store.PATH: tests/conftest.py has to let the" in said
+
+
+ENGINE = """
+from sqlalchemy import create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+engine = create_engine("sqlite:///shop.db")
+
+class Base(DeclarativeBase):
+    pass
+
+class Parcel(Base):
+    __tablename__ = "parcels"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    moves: Mapped[int]
+
+def handle(event):
+    with Session(engine) as session, session.begin():
+        parcel = session.get(Parcel, event["parcel_id"]) or Parcel(id=event["parcel_id"], moves=0)
+        parcel.moves += event["moves"]
+        session.add(parcel)
+"""
+
+
+def test_an_engine_whose_file_stands_in_the_source_has_another_one_in_tests(tmp_path: Path) -> None:
+    """And so its rows may be emptied."""
+    pytest.importorskip("sqlalchemy")
+    project, text = made(tmp_path, "parcels:handle", **{"parcels.py": ENGINE})
+    assert "TODO" not in text + (project.root / "tests" / "conftest.py").read_text(encoding="utf-8")
+    assert_formatted(project, "tests/conftest.py")
+    ran = project.pytest("--chaos-seed=1", "--chaos-schedules=40")
+    assert "test_parcels does not survive" in ran.out, ran.text
+    assert not list(project.root.rglob("*.db"))

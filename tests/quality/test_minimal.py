@@ -29,7 +29,7 @@ from chaoskit import (
 from chaoskit.brokers import Settings
 from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
-from chaoskit.search.oracle import Subject
+from chaoskit.search.oracle import Case, Subject
 from chaoskit.search.question import default_invariants
 from chaoskit.search.shrink import Shrinker
 from chaoskit.strategies import events
@@ -355,3 +355,18 @@ def test_a_stream_of_events_is_never_called_a_part() -> None:
     verdict = check(counts, NUMBERS, Kafka(), seed=1)
     assert (verdict.is_part, verdict.found) == (False, None)
     assert attrs.asdict(verdict, recurse=False)["found_faults"] == ()
+
+
+def test_a_schedule_is_run_once_however_many_faults_come_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two events most plans are the same few deliveries."""
+    asked: list[tuple[Case, Any]] = []  # the cases themselves, as of one that is gone another may have the address
+    run = Case.run
+
+    def spied(self: Case, faults: Any, steps: Any = None) -> Any:
+        asked.append((self, None if steps is None else tuple(steps)))
+        return run(self, faults, steps)
+
+    monkeypatch.setattr(Case, "run", spied)
+    assert len(values_of(check(counts, NUMBERS, Kafka(), seed=4))) == 1
+    given = [(id(case), steps) for case, steps in asked if steps is not None]
+    assert len(given) == len(set(given)) > 5

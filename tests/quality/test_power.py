@@ -19,7 +19,7 @@ from chaoskit.search.draw import draw_streams, some_values
 from chaoskit.search.found import Found
 from chaoskit.search.investigate import investigate
 from chaoskit.search.minimal import least
-from chaoskit.search.oracle import Subject, kept
+from chaoskit.search.oracle import Subject, with_state_copied
 from chaoskit.search.plans import Plans
 from chaoskit.search.question import SearchSettings, default_invariants, question
 from chaoskit.search.recombined import Recombined
@@ -276,7 +276,7 @@ def test_where_the_values_that_were_met_need_three_events_others_are_drawn() -> 
     payments = [("credit", 57), ("credit", 80), ("debit", 93)]
     stream = Stream.of([Event("bob", {"kind": kind, "amount": amount}) for kind, amount in payments])
     case, faults = subject.on(stream), (DeadLetter("e2"),)
-    found = Found(case, faults, kept(case.run(faults)))
+    found = Found(case, faults, with_state_copied(case.run(faults)))
     assert case.violations(found.run)
     for seed in range(10):
         assert len(least(subject, wallet_refuses_overdraft.EVENTS, (DeadLetter,), found, seed).stream) == 2

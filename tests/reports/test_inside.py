@@ -109,13 +109,16 @@ def all_reports(repro: Path, directory: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_every_report_shows_the_place_and_the_effects(
     fault: Any, test: Any, expression: str, effect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file and the line, the expression underlined, and what left; of two executions both columns."""
+    """The file and the line, the expression underlined, and what left, with what keeps it; of two executions both
+    columns."""
     repro = of(fault, test, tmp_path)
     for name, text in all_reports(repro, tmp_path, monkeypatch).items():
         underlined_there = rf"\(test_inside\.py:\d+\).*:\n +{re.escape(expression)}\n +\^{{{len(expression)}}}$"
         assert re.search(underlined_there, text, re.M), (name, text)
         if name != "page":  # which has cells
             assert effect in text, (name, text)
+        if name in ("terminal", "page"):
+            assert "no rollback takes back mail. Write what" in " ".join(text.split()), (name, text)
         if isinstance(fault, Overlap):
             assert re.search(r"e1, this execution +\| meanwhile$", text, re.M), (name, text)
             assert "| e1: table.mark(message)" in text, (name, text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaoskit.search.distinct import KEPT, Distinct
+from chaoskit.search.distinct import EXACT, Distinct
 
 
 def counted(values: range) -> Distinct:
@@ -15,7 +15,7 @@ def counted(values: range) -> Distinct:
     return distinct
 
 
-@pytest.mark.parametrize("many", [0, 1, KEPT - 1])
+@pytest.mark.parametrize("many", [0, 1, EXACT - 1])
 def test_few_are_counted_exactly(many: int) -> None:
     """However often each comes."""
     assert counted(range(many)).estimate == many
@@ -40,7 +40,7 @@ def test_two_counts_together_are_as_one_that_has_seen_everything() -> None:
 def test_what_is_told_gets_less_and_less() -> None:
     """A long search has next to nothing to tell any more: reports stay small."""
     distinct = counted(range(200_000))
-    assert len(distinct.take_fresh()) == KEPT
+    assert len(distinct.take_fresh()) == EXACT
     for value in range(200_000, 210_000):
         distinct.add(value)
-    assert len(distinct.take_fresh()) < KEPT / 10
+    assert len(distinct.take_fresh()) < EXACT / 10

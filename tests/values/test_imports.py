@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -68,10 +69,17 @@ UP = {
 LATE = {
     "chaoskit": "it has its names when they are asked for: every pytest run imports this package",
     "chaoskit.api": "`check` needs no pytest, and `replay` not always",
+    "chaoskit.execution.consumer": "asyncio, see LAZY",
+    "chaoskit.execution.event_loop": "asyncio, see LAZY",
     "chaoskit.execution.frozen": "the package time-machine need not be installed",
-    "chaoskit.execution.pools": "the package sqlalchemy need not be installed",
+    "chaoskit.execution.opened": "asyncio, see LAZY",
+    "chaoskit.execution.playing": "asyncio, see LAZY",
+    "chaoskit.execution.pools": "the package sqlalchemy need not be installed; asyncio, see LAZY",
+    "chaoskit.execution.tasks": "asyncio, see LAZY",
+    "chaoskit.execution.threads": "asyncio, see LAZY",
     "chaoskit.pytest.plugin": "every pytest run imports it, also one without a chaos test",
     "chaoskit.repro.corpus": "the package redis need not be installed",
+    "chaoskit.repro.values": "cattrs, see LAZY",
     "chaoskit.search.draw": "a part of Hypothesis that is not public and may move",
     "chaoskit.strategies.domains": "Faker takes as long to import as all of chaoskit, and few tests ask for a domain",
     "chaoskit.traces.log.rules": "see ROUND",
@@ -79,6 +87,13 @@ LATE = {
     "chaoskit.values.verdict": "Verdict.save and Verdict.report, which lead up",
 }
 """Modules that import something inside a function, or for type checkers alone, each with its reason."""
+
+LAZY = {
+    "asyncio": "a sync test has no loop",
+    "cattrs": "no repro file is written or read",
+    "rich": "nothing is shown",
+}
+"""What a test that holds does not import, with the reason: each takes its time at the start of a run."""
 
 ROUND = {
     ("chaoskit.traces.log.rules", "chaoskit.traces.log.lane"): "a rule may be a function of the lane that it is for",
@@ -244,6 +259,29 @@ def test_the_plugin_imports_nothing_heavy_at_its_top() -> None:
         and line.imported.split(".")[0] in ("chaoskit", "hypothesis", "attrs", "rich", "cattrs", "faker")
     ]
     assert heavy == []
+
+
+HOLDS = """
+import sys
+from hypothesis import strategies as st
+from chaoskit import check
+from chaoskit.strategies import events
+
+def test(deliver):
+    handled = {}
+    deliver(lambda message: handled.update({message.id: message.value}))
+    return handled
+
+print(check(test, events(st.integers(), keys=st.just("alice")), schedules=20, seed=1).status, *sys.modules)
+"""
+
+
+def test_a_test_that_holds_imports_nothing_that_only_others_need() -> None:
+    """In an interpreter of its own, as pytest's plugins have imported some of it here."""
+    ran = subprocess.run([sys.executable, "-c", HOLDS], capture_output=True, text=True, check=True)
+    status, *loaded = ran.stdout.split()
+    assert status == "held"
+    assert [name for name in loaded if name in LAZY] == []
 
 
 _SEVEN = ("brokers", "execution", "invariants", "models", "search", "strategies", "values")

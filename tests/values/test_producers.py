@@ -23,7 +23,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, RootModel, model_validator
 
 from chaoskit import Event, Kafka, UsageError, check
 from chaoskit.codec import decode, encode
@@ -275,6 +275,41 @@ def test_a_field_of_which_nothing_is_known_keeps_its_default() -> None:
         events(Stranger, keys="order_id")
 
 
+class Tree(BaseModel):
+    id: str
+    below: list[Tree] = []
+    beside: dict[str, int] = {}
+
+
+class Either(RootModel[Small | Tree]):
+    pass
+
+
+ENDLESS = {
+    "type": "record", "name": "A",
+    "fields": [{"name": "id", "type": "string"}, {"name": "next", "type": "A"}],
+}  # fmt: skip
+NESTED = {
+    "type": "record", "name": "A",
+    "fields": [{"name": "id", "type": "string"}, {"name": "below", "type": {"type": "array", "items": "A"}}],
+}  # fmt: skip
+
+
+def test_a_class_within_itself_ends_and_a_model_of_another_is_made() -> None:
+    """At the fourth level its lists and dicts are empty."""
+    for values in (Tree, NESTED):
+        assert any(event.key == "id-1" for stream in drawn(events(values, keys="id")) for event in stream)
+    found = drawn(events(Either, keys=lambda value: getattr(value.root, "id", None) or value.root.order_id))
+    assert {type(event.value.root) for stream in found for event in stream} == {Small, Tree}
+
+
+@pytest.mark.parametrize(("field", "kind"), [("below", "list"), ("beside", "dict")])
+def test_a_list_or_a_dict_is_no_key(field: str, kind: str) -> None:
+    """Its text is nothing that a producer would send."""
+    with pytest.raises(UsageError, match=f"a {kind} is no key"):
+        check(lambda deliver: None, events(Tree, keys=field), Kafka(), schedules=1, seed=1)
+
+
 @pytest.mark.parametrize(
     ("values", "keys", "says"),
     [
@@ -285,6 +320,10 @@ def test_a_field_of_which_nothing_is_known_keeps_its_default() -> None:
         ({"type": "record", "name": "A", "fields": [{"name": "a", "type": "B"}]}, "a", "a type 'B', which is neither"),
         ("Payment", "id", "events(values='Payment'): a Hypothesis strategy is needed"),
         (Payment, 3, "events(keys=3): a Hypothesis strategy is needed"),
+        (Small(order_id="a", amount=1), "order_id", "its class is needed, Small"),
+        ({"kind": "created"}, "kind", "this is no schema, as it has no keyword of one"),
+        ({"type": "record", "name": "A"}, "a", "the Avro schema lacks 'fields' where it is needed"),
+        (ENDLESS, "id", "it is made of itself without end"),
     ],
 )
 def test_what_gives_no_values_or_no_keys_is_an_error(values: Any, keys: Any, says: str) -> None:

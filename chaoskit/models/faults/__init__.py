@@ -24,6 +24,7 @@ from chaoskit.models.faults import (
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.producer import Hold
 from chaoskit.models.queue.state import LeasedQueue
+from chaoskit.models.slow_call import SlowCall
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import Caused, Turn
 from chaoskit.values.faults import (
@@ -45,7 +46,7 @@ from chaoskit.values.faults import (
     Zombie,
 )
 
-_FIRING = (Overtake, Lose, DeadLetter, Zombie, Fail, Crash, Overlap, Duplicate, Redeliver, Rewind)
+_FIRING = (Overtake, SlowCall, Lose, DeadLetter, Zombie, Fail, Crash, Overlap, Duplicate, Redeliver, Rewind)
 """What goes wrong with one message, in the order in which it happens: what keeps it from being shown, then attempts
 that fail, die or stop, then copies, then that it comes back, and that all before it does."""
 _ORDER_OF_KINDS: dict[type, int] = {kind: place for place, kind in enumerate(_FIRING)}
@@ -72,6 +73,7 @@ LOG_AFTER: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {Redeliver: r
 QUEUE_BEFORE: dict[type, Callable[[LeasedQueue, Turn, Any], Caused]] = {
     Hold: rehash.on_queue,
     Overtake: overtake.on_queue,
+    SlowCall: overtake.call_on_queue,
     Lose: lose.on_queue,
     DeadLetter: dead_letter.on_queue,
     Zombie: zombie.on_queue,

@@ -33,7 +33,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
         return [(step_as(SKIP, turn), fail)]
     if record_of(turn) in state.rejected:
         return given_up(state, turn)
-    if policy.bisects and _in_a_batch(state, turn):
+    if policy.split is not None and _in_a_batch(state, turn):
         return _shown_again(state, turn, fail)  # halving a batch is no retry
     which = (-1, turn[3][2]) if policy.refused == "renewed" else record_of(turn)
     # Two limits, as it may have been delivered many times before anybody refused it.

@@ -8,15 +8,17 @@ from typing import Any
 
 from chaoskit.models.events import StepMade
 from chaoskit.models.faults import fail, zombie
+from chaoskit.models.log import listeners
 from chaoskit.models.log import settling as log_settling
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, StoppedOwner
 from chaoskit.models.queue.policy import LeasePolicy
-from chaoskit.models.queue.returns import coming_with, end_lease
+from chaoskit.models.queue.returns import coming_with, end_lease, end_wait, runs_late
 from chaoskit.models.queue.room import room
 from chaoskit.models.queue.settling import settle_begun
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane
+from chaoskit.models.slow_call import SlowCall
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, attempt_of, consumer_of, record_of, step_as
 from chaoskit.values.faults import Overlap
@@ -32,8 +34,11 @@ Begun = Generator[Raw, Answer, tuple[Caused, Answer]]
 
 def on_log(group: GroupState, turn: Turn, fault: Overlap) -> Begins:
     """The group takes the owner for dead, and all its partitions go to a new one, as for a `Zombie`. Nobody competes
-    for the records of a partition: `others` are the owners of other ones, and of the same key where it has moved."""
-    if fault.others and not _is_beside(group, turn):
+    for the records of a partition: `others` are the owners of other ones, and of the same key where it has moved; or
+    the listener of the retry topic, or of its topic."""
+    if fault.others and listeners.are_beside(group, turn):
+        turn = listeners.are_apart(group, turn)
+    elif fault.others and not _is_beside(group, turn):
         group.todo.append(turn)
         return NOTHING
     answer = yield from _begins(group, turn, fault)
@@ -47,6 +52,8 @@ def on_log(group: GroupState, turn: Turn, fault: Overlap) -> Begins:
     answers = [answer]
     if not answer:
         answers.append((yield from _goes_on_at_once(group, turn)))
+    if group.apart:
+        listeners.are_one_again(group)
     group.history.append(turn)
     for each in answers:
         if each is not None and isinstance(each, Settling):
@@ -56,12 +63,17 @@ def on_log(group: GroupState, turn: Turn, fault: Overlap) -> Begins:
 
 def _is_beside(group: GroupState, turn: Turn) -> bool:
     """Whether another owner has records of this key; and nothing that ends meanwhile holds a partition of this one."""
-    return group.shares_its_key(turn) and all(group.owner(lane) != consumer_of(turn) for lane in group.held)
+    return (
+        not group.apart
+        and group.shares_its_key(turn)
+        and all(group.owner(lane) != consumer_of(turn) for lane in group.held)
+    )
 
 
 def _stops(group: GroupState, turn: Turn, fault: Overlap) -> None:
     owner = consumer_of(turn)
     lanes = [lane for lane in range(len(group.logs.partitions)) if group.owner(lane) == owner]
+    lanes = lanes or [listeners.RETRIED]  # the listener of the retry topic owns none
     group.is_seen(turn[3])
     group.is_gone([turn])
     for lane in lanes:
@@ -79,6 +91,8 @@ def ends_on_log(group: GroupState, stopped: StoppedOwner) -> Begins:
         group.told += [StepMade(step, stopped.fault, bool(answer)), *stopped.said]
     for lane in stopped.lanes:
         group.release(group.held[lane])
+    if group.apart:
+        listeners.are_one_again(group)
     group.history.append(turn)
     if answer is not None and isinstance(answer, Settling):
         log_settling.settle(group, turn[3], answer)
@@ -101,8 +115,11 @@ def on_queue(state: LeasedQueue, turn: Turn) -> Begun:
     if not fault.others and (pending := coming_with(state, turn, taken_over=True)) is not None:
         state.todo.append(turn)
         return end_lease(state, pending), None
+    if not fault.others and (late := runs_late(state, turn)) is not None:
+        state.todo.append(turn)
+        return end_wait(state, late), None
     del faults[0]
-    if not (_competes(state, turn) if fault.others else _is_lent_again(state, turn)):
+    if not (competes(state, turn) if fault.others else _is_lent_again(state, turn)):
         state.todo.append(turn)
         return NOTHING, None
     answer = yield from _begins(state, turn, fault)
@@ -154,7 +171,7 @@ def stopped_at(state: LeasedQueue, consumer: int) -> HeldLane | None:
     """The execution that has to end before this consumer takes a message, as nobody is free who could."""
     if consumer not in state.consumers.busy():
         return None
-    stopped = [held for held in state.waiting.of(HeldLane) if isinstance(held.fault, Overlap)]
+    stopped = [held for held in state.waiting.of(HeldLane) if isinstance(held.fault, (Overlap, SlowCall))]
     return min(stopped, key=lambda held: held.consumer != consumer, default=None)
 
 
@@ -168,7 +185,7 @@ def lets_compete(policy: LeasePolicy) -> bool:
     return policy.lock == "message" and policy.consumers > 1 and not policy.renewed
 
 
-def _competes(state: LeasedQueue, turn: Turn) -> bool:
+def competes(state: LeasedQueue, turn: Turn) -> bool:
     """Whether its consumer has nothing else, that could end meanwhile, and another one is free."""
     consumer, consumers, record = consumer_of(turn), state.consumers, record_of(turn)
     if not lets_compete(state.policy) or room(state, turn) < 2:
@@ -182,7 +199,7 @@ def _competes(state: LeasedQueue, turn: Turn) -> bool:
 
 def log_arguments(space: LogSpace, position: int) -> Arguments:
     moves = space.reading.consumers > 1 and space.stored.growth(position)
-    return range(1), range(space.size), range(2 if moves else 1)
+    return range(1), range(space.size), range(2 if moves or space.reading.passes_failed else 1)
 
 
 def queue_arguments(space: QueueSpace, position: int) -> Arguments:

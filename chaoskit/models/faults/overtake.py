@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from chaoskit.models.faults import overlap, zombie
 from chaoskit.models.queue.room import room
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane
+from chaoskit.models.slow_call import SlowCall
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
 from chaoskit.values.faults import Overtake
@@ -41,6 +43,23 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Overtake) -> Caused:
     return NOTHING
 
 
+def call_on_queue(state: LeasedQueue, turn: Turn, fault: SlowCall) -> Caused:
+    """All of one call is held, by one consumer. Void where it is not free, or nobody else is."""
+    room_left = min(room(state, turn) - 1, state.policy.window) - state.held_open(turn)
+    if not overlap.competes(state, turn) or room_left <= fault.holds:
+        state.todo.append(turn)
+        return NOTHING
+    turns = [turn, *zombie.fetched_with(state, turn, fault.holds)]
+    for place, each in enumerate(turns):
+        held = HeldLane(state.lane(each), [each], fault, consumer_of(turn))
+        state.hand_over(each)
+        state.latest = max(state.latest, each[0])
+        state.held_lanes[held.lane] = held
+        state.waiting.add(held, fault.by + 1 + place)
+    state.consumers.moved = state.overlaps = True
+    return NOTHING
+
+
 def _stops_once_more(state: LeasedQueue, consumer: int, others_first: int) -> None:
     """The consumer stops at the message that it is at, and what it holds behind it waits."""
     # The numbers of a relay's messages move up where it publishes again.
@@ -63,7 +82,7 @@ def _slow_with_room(state: LeasedQueue, turn: Turn) -> HeldLane | None:
     of_one = [w for w in slow if w.consumer == slow[0].consumer]
     consumer = slow[0].consumer
     assert consumer is not None
-    held = len(of_one) + len(state.open_of(consumer)) + state.consumers.given_back_of(consumer)
+    held = len(of_one) + state.consumers.unsettled_of(consumer)
     return max(of_one, key=state.waiting.left) if held < state.policy.window else None
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 from chaoskit.models.events import Delayed, TakenForDead
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import ZombieOwner
-from chaoskit.models.queue.returns import takes_along
+from chaoskit.models.queue.returns import runs_late, takes_along
 from chaoskit.models.queue.room import first_of, room, unsettled
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import SecondRelay, ZombieRun
@@ -28,10 +28,12 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
         state.waiting.add(SecondRelay(turn, fault), fault.holds + fault.after + 1)
         state.todo.append(turn)
         return NOTHING
-    # What it has not given back yet takes up room in its prefetch.
-    given_back = state.consumers.given_back_of(consumer_of(turn))
-    most = min(room(state, turn), policy.window - given_back - state.held_open(turn))
-    held = [turn, *_fetched_with(state, turn, max(0, min(fault.holds, most - 1)))]
+    # What it has not given back yet, what it keeps and what it has not run yet take up room in its prefetch.
+    taken = 0
+    if policy.brings == "consumer":
+        taken = state.consumers.refused_or_unrun_of(consumer_of(turn), record_of(turn))
+    most = min(room(state, turn), policy.window - taken - state.held_open(turn))
+    held = [turn, *fetched_with(state, turn, max(0, min(fault.holds, most - 1)))]
     return lost_on_queue(state, turn, fault, held, held, fault.after + 1)
 
 
@@ -60,7 +62,7 @@ def lost_on_queue(
     return [((TAKE_OVER, new, *turn[3][2:5], attempt_of(turn) + 1, *turn[3][6:]), fault)]
 
 
-def _fetched_with(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
+def fetched_with(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
     """The next messages of the lane, or of the queue where nothing keeps an order, handed to the same consumer."""
     policy, lane, found = state.policy, state.lane(turn), list[Turn]()
     first = min([turn[2], *map(first_of, unsettled(state, turn[1]))]) if state.own else turn[2]
@@ -73,6 +75,7 @@ def _fetched_with(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
             record_of(other) in state.consumers.held_by
             or other[2] - first >= policy.span
             or state.held(other)
+            or runs_late(state, handed_to(consumer_of(turn), other)) is not None
             or attempt_of(other) >= policy.most_deliveries
         ):
             break  # a fetch has no holes

@@ -21,9 +21,11 @@ from chaoskit.models.times import Times
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Message, Stream
 from chaoskit.values.faults import (
+    Fail,
     Fault,
     FaultKind,
     Overtake,
+    Rehash,
 )
 from chaoskit.values.scenario import Restamped
 from chaoskit.values.schedule import Raw
@@ -62,13 +64,15 @@ class LogSettings:
 class LogModel(InBatches):
     """One stream in one topic, read by one consumer group."""
 
-    keeps_keys_together = True
-
     def __init__(self, stream: Stream, settings: LogSettings) -> None:
         self.stream = stream
         self._settings = settings
         self._stored = Stored(stream, settings.producer, settings.growth)
         self.handover = settings.handover
+        # All of a key is in one partition, which one consumer reads, until the topic grows; or else in the retry topic.
+        apart = settings.reading.passes_failed
+        moves = settings.reading.consumers > 1
+        self.occasions_beside = (*((Fail,) if apart else ()), *((Rehash,) if moves else ()))
         self._space = LogSpace(self._stored, settings.reading, settings.longest_replay, self.handover.most)
 
     @property

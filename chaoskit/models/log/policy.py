@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import attrs
+
+
+def any_position(committed: int, offset: int) -> bool:
+    return True
 
 
 @attrs.frozen
@@ -18,7 +23,7 @@ class Reading:
     `ahead`: what is handed over may be committed before it is run, so that a death loses it.
     `new_from`: partitions from this number on are new, and the first records of such a one can be lost, as the group
     learns of it late and begins at its end. None: no records are lost so.
-    `only_forward`: where the handler commits, a position that is behind the committed one is not taken.
+    `takes`: where the handler commits, from the committed position and its own to whether the group takes that.
     """
 
     consumers: int
@@ -29,7 +34,7 @@ class Reading:
     resets: bool = False
     new_from: int | None = None
     ahead: bool = False
-    only_forward: bool = False
+    takes: Callable[[int, int], bool] = any_position
 
     @property
     def drops_failed(self) -> bool:

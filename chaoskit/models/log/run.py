@@ -8,6 +8,7 @@ from typing import Any
 
 from chaoskit.models.events import StepMade
 from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, crash, dead_letter, fail, overlap, zombie
+from chaoskit.models.log.listeners import RETRIED, held_at
 from chaoskit.models.log.settling import settle
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, StoppedOwner, ZombieOwner
@@ -28,7 +29,7 @@ class GroupRun(GroupState):
         """The steps. Send True for a delivery that was refused."""
         # Locals, because looking up attributes costs at every delivery.
         todo, history, held, touched = self.todo, self.history, self.held, self.touched
-        alarms, aside, replaced, told = self.alarms, self.aside, self.replaced, self.told
+        alarms, aside, started, told = self.alarms, self.aside, self.started, self.told
         while True:
             if not todo:
                 caused = self._nothing_to_read()
@@ -38,11 +39,15 @@ class GroupRun(GroupState):
                 continue
             turn = todo.pop()
             lane = turn[1]
-            if held and lane in held:
+            if self.apart:
+                if (at := held_at(self, turn)) is not None:
+                    aside.setdefault(at, []).append(turn)
+                    continue
+            elif held and lane in held:
                 aside.setdefault(lane, []).append(turn)
                 continue
-            # Turns name their first owner, which is wrong only after one was taken for dead.
-            if replaced:
+            # Turns name their first owner, which is wrong only after another consumer was started.
+            if started:
                 turn = self.for_its_owner(turn)
             step = turn[3]
             if step[2] in touched:
@@ -192,6 +197,8 @@ class GroupRun(GroupState):
         if held:
             self.release(min(held, key=lambda held: (held.appended, held.lane)))
             return NOTHING
+        if self.apart and self.parked and RETRIED not in self.held:  # what the other listener could read
+            return [dead_letter.comes_back(self, min(self.parked, key=lambda parked: parked.due))]
         for stopped in self.stopped.values():
             return [(step_as(GO_ON, stopped.turn), stopped.fault)]
         if self.pending:

@@ -46,7 +46,7 @@ def settle(group: GroupState, step: Raw, answer: Settling, *, loses: bool = Fals
             continue
         if any(turn[1] == lane and turn[2] == offset for turn in chain(group.todo, group.aside.get(lane, ()))):
             continue
-        if group.reading.only_forward and offset < group.committed.get(lane, 0):
+        if not group.reading.takes(group.committed.get(lane, 0), offset):
             continue
         group.committed[lane] = offset + 1
         if group.told is not None:

@@ -24,6 +24,7 @@ from chaoskit.models.turns import (
     put_back,
     put_back_of,
     record_of,
+    retries_of,
 )
 from chaoskit.values.event import Event
 from chaoskit.values.faults import Fault
@@ -39,8 +40,8 @@ class GroupState:
     `todo` is what is still to be read, next at the end: the unread heads in the order of their append times are
     just the unread records in that order. A held partition's records are put `aside` as they come up. `history` is
     every delivery. `touched` are the positions at which more may happen than a delivery. `pending` are the
-    redeliveries that wait; `replaced` are owners that were taken for dead. `told` is what happens, where somebody
-    listens.
+    redeliveries that wait; `started` are consumers that came later, so that a turn may name another than its reader.
+    `told` is what happens, where somebody listens.
     """
 
     parks: Sequence[tuple[int, Turn]] = ()
@@ -54,6 +55,10 @@ class GroupState:
     """Where the handler commits by itself: the position of each partition of which something was."""
     exited = False
     """The process has ended by itself, with records in hand: another one reads from the commit on."""
+    retry_listener = -1
+    """Who reads the retry topic, once that was somebody else than who reads the topic."""
+    apart = False
+    """It is somebody else now: one of the two is in the middle of a record."""
     passed_over = False
     """The framework of the handler goes on behind the record in hand, whose failure was final."""
 
@@ -67,7 +72,7 @@ class GroupState:
         holds: dict[int, list[Hold]],
     ) -> None:
         self.told: list[Happened] | None = None
-        self._events, self._home, self.reading, self.logs = events, home, reading, logs
+        self.events, self._home, self.reading, self.logs = events, home, reading, logs
         self.anchored, self._holds = anchored, holds
         self.todo = logs.in_order(reading.consumers)
         self.history: list[Turn] = []
@@ -76,7 +81,7 @@ class GroupState:
         self.pending: list[PendingRestart] = []
         self.parked: list[ParkedRecord] = []
         self.zombies: list[ZombieOwner] = []
-        self.replaced: list[int] = []
+        self.started: list[int] = []
         self.stopped: dict[int, StoppedOwner] = {}
         """Owners in the middle of a record."""
         self.owners = list(range(reading.consumers))
@@ -98,26 +103,31 @@ class GroupState:
 
     def new_owner(self, lane: int) -> int:
         """The partitions of the owner of this one go to this new one, which reads from the commit."""
-        old, new = self.owner(lane), len(self._begun)
-        self._begun.append(len(self.history))
-        self.replaced.append(old)
+        old, new = self.owner(lane), self.new_consumer()
         self.owners[lane % self.reading.consumers] = new
-        if self.reading.commit_every is not None:
-            self._records.append(0)
         for pending in self.pending:
             if pending.consumer == old:
                 pending.consumer = new
         return new
 
+    def new_consumer(self) -> int:
+        """The number of one that has read nothing yet."""
+        new = len(self._begun)
+        self._begun.append(len(self.history))
+        self.started.append(new)
+        if self.reading.commit_every is not None:
+            self._records.append(0)
+        return new
+
     def for_its_owner(self, turn: Turn) -> Turn:
-        """The record for who owns its partition now."""
-        return handed_to(self.owner(turn[1]), turn)
+        """The record for who owns its partition now, or reads the retry topic."""
+        return handed_to(self.retry_listener if self.apart and retries_of(turn[3]) else self.owner(turn[1]), turn)
 
     def shares_its_key(self, turn: Turn) -> bool:
         """Whether another owner has records of the key of this one."""
-        key, owner = self._events[turn[3][2]].key, turn[3][1]
+        key, owner = self.events[turn[3][2]].key, turn[3][1]
         return key is not None and any(
-            self.owner(lane) != owner and any(self._events[position].key == key for position in log)
+            self.owner(lane) != owner and any(self.events[position].key == key for position in log)
             for lane, log in enumerate(self.logs.partitions)
         )
 
@@ -300,7 +310,7 @@ class GroupState:
         position, now = parked[2], self.now()
         # Behind the event of now, and before the next one.
         appended = now + 0.5
-        lane = self._home(self._events[position].key, position, self.logs.counts[now])
+        lane = self._home(self.events[position].key, position, self.logs.counts[now])
         offset = bisect_right(self.logs.appended[lane], appended)
         self.logs = self.logs.inserted(lane, offset, position, appended)
         moved_up(self.todo, lane, offset)
@@ -319,4 +329,6 @@ class GroupState:
 
     def is_gone(self, turns: Iterable[Turn]) -> None:
         """Nobody else will be shown these, or somebody has fetched them."""
-        self.latest = max(self.latest, *(turn[0] for turn in turns))
+        for turn in turns:
+            if turn[0] > self.latest:
+                self.latest = turn[0]

@@ -9,7 +9,7 @@ from chaoskit.models.log.policy import Reading
 from chaoskit.models.log.run import GroupRun
 from chaoskit.models.producer import Logs
 from chaoskit.models.spelling import consumer_name, labels
-from chaoskit.models.turns import Record
+from chaoskit.models.turns import Record, retries_of
 from chaoskit.values.schedule import Do, Raw
 from chaoskit.values.settling import Settles
 
@@ -19,17 +19,21 @@ def spell_log(
 ) -> str:
     """The words. Events are numbered 1, 2, 3… as they were produced; partition 0 is the unit p0."""
     happened = what_happened(group, steps, raised, settled)
-    speller = _GroupSpeller(group.logs, group.reading)
+    # Where a retry topic was not read in turn with its topic, it is told as what it is: a log of its own.
+    apart = group.retry_listener >= 0
+    beside = {event.record for event in happened if apart and event.record[0] >= 0 and retries_of(event.step)}
+    speller = _GroupSpeller(group.logs, group.reading, beside)
     for number, event in enumerate(happened):
         speller.say(event, happened[number:])
     return " ".join(speller.words)
 
 
 class _GroupSpeller:
-    """Follows the positions of the partitions, and what each step commits."""
+    """Follows the positions of the partitions, and what each step commits. What was read `beside` them, from a retry
+    topic, is in none."""
 
-    def __init__(self, logs: Logs, reading: Reading) -> None:
-        self._logs, self._reading = logs, reading
+    def __init__(self, logs: Logs, reading: Reading, beside: set[Record]) -> None:
+        self._logs, self._reading, self._beside = logs, reading, beside
         self.words: list[str] = []
         self._sent: dict[int, int] = {}
         self._labels = labels(logs, lambda lane, _: f"p{lane}/")
@@ -70,7 +74,8 @@ class _GroupSpeller:
             case StepMade(do=Do.PARK):
                 self._send_up_to(lane, offset)
                 self.words.append(f"{consumer_name(consumer)}: |dead {self._labels[lane, offset]}")
-                self._reads_on(consumer, lane, offset + 1)
+                if event.record not in self._beside:
+                    self._reads_on(consumer, lane, offset + 1)
             case StepMade(do=Do.SKIP):
                 self._reads_on(consumer, lane, offset + 1)
             case StepMade(do=Do.PUT_BACK):
@@ -102,6 +107,8 @@ class _GroupSpeller:
 
     def _place(self, lane: int, offset: int) -> str:
         """The record at a position, or the end of its partition."""
+        while (lane, offset) in self._beside:
+            offset += 1
         return self._labels.get((lane, offset), f"p{lane}/end")
 
     def _lose(self, consumer: int, lane: int, offset: int) -> None:
@@ -122,7 +129,7 @@ class _GroupSpeller:
         self._send_up_to(*record)
         raised = "!" if made.failed else ""
         self.words.append(f"{consumer_name(consumer)}:{self._labels[record]}{self._again(record)}{raised}")
-        if not made.late:
+        if not made.late and record not in self._beside:
             # A failed attempt leaves the position where it was.
             self._reads_on(consumer, record[0], record[1] + (not made.failed))
 
@@ -155,5 +162,6 @@ class _GroupSpeller:
             if (count := self._logs.counts[position]) > self._count and not label.endswith("'"):
                 self._count = count
                 self.words.append(f"|grow {count}")
-            self.words.append(f"|put {label}")
+            if (lane, number) not in self._beside:
+                self.words.append(f"|put {label}")
         self._sent[lane] = max(self._sent.get(lane, 0), offset + 1)

@@ -42,10 +42,8 @@ class Batches:
 
     def halve(self, lane: Lane, size: int) -> None:
         """A batch of this size failed, and comes again in two, before the halves that are left of earlier ones."""
-        if self._policy.bisects:
-            # Of a single message there is no first half.
-            halves = [half for half in (size // 2, size - size // 2) if half]
-            self._halves[lane] = [*halves, *self._halves.get(lane, [])[1:]]
+        if (split := self._policy.split) is not None:
+            self._halves[lane] = [*split(size), *self._halves.get(lane, [])[1:]]
 
     def gave_up(self, lane: Lane) -> None:
         """The batch that is open ends with a message that is given up, and where it was a half the next one begins."""
@@ -54,7 +52,7 @@ class Batches:
 
     def came_back(self, turns: list[Turn]) -> None:
         # A batch of one is not halved, and its delivery counts.
-        if self._policy.bisects and len(turns) > 1:
+        if self._policy.split is not None and len(turns) > 1:
             for record in map(record_of, turns):
                 self._halved[record] = self._halved.get(record, 0) + 1
 

@@ -37,7 +37,9 @@ class Consumers:
         if self.held_by and self.held_by.get(record_of(turn)) == consumer:
             return turn
         busy = self.busy()
-        if not (owner or self._replaced or consumer in busy or (self._has_receives and self._waiting.pending)):
+        if not (owner or self._replaced or consumer in busy):
+            if self._has_receives and self._waiting.pending:
+                return self._of_its_receive(turn, lane_of(turn))
             if not (busy or self.held_by or self._waiting.all or self._lanes):
                 self.moved = False  # all is as in the beginning, until something waits again
             return turn
@@ -47,12 +49,16 @@ class Consumers:
             # While nobody has taken over, turns name the owner themselves, and `owner` stays empty.
             if consumer != turn[3][1] or lane in owner:
                 owner[lane] = consumer
-        elif self._has_receives:  # what is in the same receive is run by the same consumer
-            for pending in self._waiting.pending:
-                if pending.lane == lane:
-                    consumer = consumer_of(pending.turn)
-                    break
+        elif self._has_receives:
+            return self._of_its_receive(handed_to(consumer, turn), lane)
         return handed_to(consumer, turn)
+
+    def _of_its_receive(self, turn: Turn, lane: Lane) -> Turn:
+        """What is in the same receive is run by the same consumer."""
+        for pending in self._waiting.pending:
+            if pending.lane == lane:
+                return handed_to(pending.turn[3][1], turn)
+        return turn
 
     def free(self, consumer: int) -> int:
         """This consumer, or who is there in its place; or the next one, where it can take nothing."""
@@ -60,7 +66,8 @@ class Consumers:
         mine = self.present(consumer) if self._replaced else consumer
         if mine not in busy:
             return mine
-        others = (self.present((consumer + n) % count) for n in range(1, count))
+        # One that came in another's place has a number beyond theirs: where a prefetch can be full all are asked.
+        others = (self.present((consumer + n) % count) for n in range(1, count + self._fills))
         # Where nobody is free it stays with its own.
         return next((other for other in others if other not in busy), mine)
 
@@ -114,10 +121,12 @@ class Consumers:
         return handed + kept >= window
 
     def is_full(self, consumer: int) -> bool:
-        """Whether it holds as many messages as it may: all that it was handed since the first that it has not settled,
-        and what it has not given back yet."""
-        if not self._can_be_full():
-            return False
+        """Whether it holds as many messages as it may."""
+        return self._can_be_full() and self.unsettled_of(consumer) >= self._policy.window
+
+    def unsettled_of(self, consumer: int) -> int:
+        """How many messages this consumer was shown and has not settled: all that it was handed since the first of
+        these, and what it has not given back yet."""
         held, since = self.given_back_of(consumer), NEVER
         for pending in self._waiting.pending:  # the first that waits is the oldest
             if consumer_of(pending.turn) == consumer:
@@ -126,7 +135,7 @@ class Consumers:
                 break
         if self.open:
             held += sum(index < since and turn[3][1] == consumer for index, turn in self.open.values())
-        return held >= self._policy.window
+        return held
 
     def _handed_since(self, since: int, consumer: int) -> int:
         # Counted on from the last question, which comes with every delivery.
@@ -146,6 +155,13 @@ class Consumers:
             if waiting.consumer == consumer:
                 held += 1
         return held
+
+    def refused_or_unrun_of(self, consumer: int, but: Record) -> int:
+        """How many messages this consumer has besides this one that it has not run, not given back yet, or keeps as
+        they were refused to the end."""
+        kept = sum(lane.kept is not None and consumer_of(lane.kept) == consumer for lane in self._lanes.values())
+        handed = sum(holder == consumer and record != but for record, holder in self.held_by.items())
+        return kept + handed + self.given_back_of(consumer)
 
     def successor(self, old: int, lane: Lane) -> int:
         """Who is handed what `old` is thought to have dropped: another consumer, or a new one where there is none."""

@@ -282,7 +282,7 @@ def handover_of(settings: QueueSettings) -> Handover:
     found = given or Handover(failed="listed" if leasing.lock == "message" or leasing.goes_on else "from the lowest")
     # A relay's consumer has a broker of its own, of which nothing is known.
     bound = 1 if leasing.renewed else min(leasing.window, leasing.outstanding, leasing.span)
-    return attrs.evolve(found, most=min(found.most, bound))
+    return attrs.evolve(found, most=min(found.most, bound), anew=leasing.refused == "renewed")
 
 
 @lru_cache(maxsize=256)
@@ -292,7 +292,7 @@ def _call_by_call(leasing: LeasePolicy) -> LeasePolicy:
     brings = leasing.brings
     if brings == "batch":
         brings = "message" if leasing.lock == "message" else "lane"
-    return attrs.evolve(leasing, brings=brings, bisects=False)
+    return attrs.evolve(leasing, brings=brings, split=None)
 
 
 @lru_cache(maxsize=1024)

@@ -12,6 +12,10 @@ from chaoskit.models.producer import Logs
 UNBOUNDED = 1 << 60
 
 
+def as_written(logs: Logs, position: int) -> int:
+    return position
+
+
 @attrs.frozen
 class LeasePolicy:
     """How a queue hands out, takes back and gives up.
@@ -24,8 +28,8 @@ class LeasePolicy:
     many are handed out from the first unsettled one of a queue on. `in_order`: messages
     are handed out in order, so that one overtakes another only while a consumer is busy with it. `returns`: what comes
     back goes to its place, or to the front in the order of returns, before anything new; or, where it is claimed or
-    retried after a while, anywhere. `renewed`: what comes back is a new broker message. `bisects`: a batch that failed
-    comes back in two halves, which is no retry.
+    retried after a while, anywhere. `renewed`: what comes back is a new broker message. `split`: from the size of a
+    batch that failed to those of the parts in which it comes back, which is no retry; None: it comes back whole.
     `goes_on`: after a failed attempt the consumer goes on with what else it holds of the lane; else nothing more of the
     lane is handed out before it was shown again. `to_the_back`: what is given back goes
     behind all that waits in the queue; `behind_buffers`: it is served before anything that
@@ -33,8 +37,7 @@ class LeasePolicy:
     `refused`: what happens to a message whose attempt failed: shown "again", sent again as a new message ("renewed"),
     or "lost". `max_attempts`: then it is given up: "dead" (parked, put back at the end), "lost", or "never"
     (kept until nothing else is left).
-    `by_id`: what a relay publishes again comes in the order in which it was written, else in that in which it was
-    published.
+    `published_at`: from a relay's logs and an event to its place in the order in which they are published again.
     `trims`: what is lost is removed with all that is older, so that nothing older can come again behind it.
     `along`: from a queue and a number in it to the numbers of all that was stored as one with it, and comes back with
     it, settled or not.
@@ -58,7 +61,7 @@ class LeasePolicy:
     in_order: bool = True
     returns: Literal["place", "front", "anywhere"] = "place"
     renewed: bool = False
-    bisects: bool = False
+    split: Callable[[int], list[int]] | None = None
     assigned: bool = False
     goes_on: bool = False
     behind_buffers: bool = False
@@ -66,7 +69,7 @@ class LeasePolicy:
     refused: Literal["again", "renewed", "lost"] = "again"
     max_attempts: int = 10
     gives_up: Literal["dead", "lost", "never"] = "never"
-    by_id: bool = True
+    published_at: Callable[[Logs, int], int] = as_written
     trims: bool = False
     along: Callable[[Logs, int, int], range] | None = None
     counts: bool = False

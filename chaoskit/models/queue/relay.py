@@ -6,6 +6,8 @@ back.
 
 from __future__ import annotations
 
+from functools import partial
+
 from chaoskit.models.queue.accepting import accept, append, now
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import PendingRedelivery, SecondRelay
@@ -26,10 +28,11 @@ def publish_again(state: LeasedQueue, waiting: PendingRedelivery | SecondRelay) 
     )
     if first < 0 or _awaits_copies(state):
         return NOTHING
-    again = sorted(published[first:], key=lambda position: _place(state, position))
-    if _place(state, again[0]) < state.marked:
+    place = partial(state.policy.published_at, state.logs)
+    again = sorted(published[first:], key=place)
+    if place(again[0]) < state.marked:
         return NOTHING
-    state.marked = _place(state, again[0])
+    state.marked = place(again[0])
     fault, turn = waiting.fault, waiting.turn
     if not isinstance(fault, Zombie):
         caused: Caused = [((RESTART, consumer_of(turn), -1, -1, -1), fault)]
@@ -51,11 +54,6 @@ def _published(state: LeasedQueue) -> list[int]:
         if isinstance(fault, DeadLetter):  # it was published, and its consumer set it aside
             published.insert(before, position_of(turn))
     return list(dict.fromkeys(reversed(published)))[::-1]
-
-
-def _place(state: LeasedQueue, position: int) -> int:
-    """Where an event stands in the order in which a relay publishes again."""
-    return position if state.policy.by_id else state.logs.partitions[0].index(position)
 
 
 def _awaits_copies(state: LeasedQueue) -> bool:

@@ -51,9 +51,22 @@ def count(state: LeasedQueue, turn: Turn) -> Caused:
     caused: Caused = []
     for each in in_order(due):
         # One that ends may have taken others with it.
-        if each in waiting.all:
-            caused += end_wait(state, each)
+        if each not in waiting.all:
+            continue
+        if isinstance(each, HeldLane) and _has_another_first(state, each):
+            waiting.postpone(each, 1)
+            continue
+        caused += end_wait(state, each)
     return caused
+
+
+def _has_another_first(state: LeasedQueue, held: HeldLane) -> bool:
+    """Whether its consumer was handed something before which would be run behind it, as that has its place in the
+    queue, and what comes back is served first."""
+    consumer, held_by = held.consumer, state.consumers.held_by
+    if consumer is None or not held.turns:
+        return False
+    return any(turn > held.turns[0] and held_by.get(record_of(turn)) == consumer for turn in state.todo)
 
 
 def end_wait(state: LeasedQueue, waiting: Waiting) -> Caused:
@@ -98,17 +111,22 @@ def _overfull(state: LeasedQueue, turn: Turn) -> PendingRedelivery | None:
     return next((pending for pending in state.waiting.pending if pending.consumer == consumer), None)
 
 
-def gives_back_first(state: LeasedQueue, turn: Turn) -> GivenBack | None:
-    """What the consumer of this message, or another one, gives back before it is handed more than it may hold."""
+def gives_back_first(state: LeasedQueue, turn: Turn) -> Waiting | None:
+    """What the consumer of this message, or another one, gives back before it is handed more than it may hold; or whose
+    lease ends, where it has given nothing back that failed."""
     consumer = consumer_of(turn)
     if state.policy.brings != "consumer" or state.consumers.held_by.get(record_of(turn)) == consumer:
         return None
-    given_back: list[GivenBack] = state.waiting.of(GivenBack)
+    given_back = state.waiting.given_back
     mine = [w for w in given_back if w.consumer == consumer]
     # What it keeps for good takes up as much of its prefetch.
     kept = sum(h.kept is not None and consumer_of(h.kept) == consumer for h in state.held_lanes.values())
-    first = mine or given_back
-    return first[0] if first and len(mine) + kept >= state.policy.window else None
+    if len(mine) + kept >= state.policy.window:
+        return (mine or given_back)[0]
+    if not state.waiting.pending or not state.consumers.is_full(consumer):
+        return None
+    pending = [each for each in state.waiting.pending if each.consumer == consumer]
+    return next((waiting for waiting in (*mine, *pending)), None)
 
 
 def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
@@ -252,6 +270,14 @@ def coming_with(state: LeasedQueue, turn: Turn, *, taken_over: bool = False) -> 
         if (any_of_consumer and each.consumer == consumer) or (any_of_lane and each.lane == lane):
             return each
     return None
+
+
+def runs_late(state: LeasedQueue, turn: Turn) -> ZombieRun | None:
+    """The consumer of this message, where it was taken for dead with it and has not run it yet: it does not lose it
+    once more before it has."""
+    consumer, record = consumer_of(turn), record_of(turn)
+    late = (each for each in state.waiting.of(ZombieRun) if each.consumer == consumer)
+    return next((each for each in late if record in map(record_of, each.turns)), None)
 
 
 def whole_batch(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:

@@ -11,7 +11,7 @@ from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, 
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.accepting import accept_again
 from chaoskit.models.queue.policy import UNBOUNDED
-from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait, gives_back_first
+from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait, gives_back_first, runs_late
 from chaoskit.models.queue.room import first_of, room, unsettled
 from chaoskit.models.queue.running_out import never_settled, run_out
 from chaoskit.models.queue.settling import keeps_out, notes, settle, settle_others, stuck, used_up, with_its_receive
@@ -185,7 +185,27 @@ class QueueRun(LeasedQueue):
         self.waiting.count += 1
         if self.policy.brings == "batch":
             self.batches.join(self.batch_lane(turn), turn, alone=False)
-        return self._delivered(turn, bool(answer), None)
+        return NOTHING if not answer and self._is_quiet(turn) else self._delivered(turn, bool(answer), None)
+
+    def _is_quiet(self, turn: Turn) -> bool:
+        """Whether nothing follows from this delivery, as mostly while something waits: all that is asked then."""
+        waiting, policy = self.waiting, self.policy
+        if waiting.count >= waiting.next_due or self.anchored.get(turn[3][2]):
+            return False
+        if waiting.pending:
+            if policy.lock != "message":
+                lane = self.lane(turn)
+                for pending in waiting.pending:
+                    if pending.lane == lane:
+                        return False
+            if policy.brings == "consumer" and self.consumers.is_full(turn[3][1]):
+                return False
+        self.ended = None
+        if self.came_back:
+            self.came_back.clear()
+        if waiting.all:
+            self.arming = -1
+        return True
 
     def _death(self, turn: Turn) -> Crash | None:
         """What kills the consumer inside the handler. Void where the broker could not show the message again."""
@@ -205,6 +225,9 @@ class QueueRun(LeasedQueue):
             if (pending := coming_with(self, turn, taken_over=taken_over)) is not None:
                 self.todo.append(turn)
                 return end_lease(self, pending)
+            if taken_over and (late := runs_late(self, turn)) is not None:
+                self.todo.append(turn)
+                return end_wait(self, late)
         # Only now: what came first left the fault for the next turn of this message.
         del faults[0]
         return before(self, turn, fault)
@@ -255,12 +278,12 @@ class QueueRun(LeasedQueue):
         if (waiting := self.waiting.first()) is not None:
             return end_wait(self, waiting)
         # A receive that is full has no count of its own to wait for.
-        held = next((held for held in self.held_lanes.values() if not held.blocked), None)
-        if held is not None:
-            self.release(held)
-            return NOTHING
+        for held in self.held_lanes.values():
+            if not held.blocked:
+                self.release(held)
+                return NOTHING
         caused = run_out(self) if self.open else None
-        if caused is None:
+        if caused is None and self.refusals.waits:
             caused = self._try_again()
         if caused is None and self.open:
             caused = never_settled(self)

@@ -23,7 +23,8 @@ def settle(state: LeasedQueue, turn: Turn, answer: Settling, *, returns: bool = 
         return
     state.own = True
     state.open.pop(record, None)
-    if answer.held and not answer.refused:
+    # Of what was stored with others that were not run yet nothing is settled by then.
+    if not answer.refused and (answer.held or (dies and state.is_half_run(turn))):
         state.open[record] = len(state.history) - 1, turn
     elif not answer.refused and state.policy.up_to and not returns:
         _all_up_to(state, record)

@@ -206,6 +206,14 @@ class LeasedQueue:
         found.pop(turn[2], None)
         return [other for other in found.values() if record_of(other) not in self.given_up]
 
+    def is_half_run(self, turn: Turn) -> bool:
+        """Whether something was stored as one with this message and was not handed out yet."""
+        if self.policy.along is None:
+            return False
+        stored = self.policy.along(self.logs, turn[1], turn[2])
+        waiting = chain(self.todo, *(held.turns for held in self.held_lanes.values()))
+        return any(other[1] == turn[1] and other[2] in stored and other[3][5] == 1 for other in waiting)
+
     def _with_what_comes_along(self, turns: list[Turn]) -> list[Turn]:
         """These, and what was stored as one with any of them, but for what is back already. What waits by itself to
         come back comes now."""

@@ -134,7 +134,8 @@ def marks(rules: LogRules, trace: Trace) -> Refused | None:
 
 
 def puts(rules: LogRules, trace: Trace) -> Refused | None:
-    """Where puts are listed, a copy exists from its put on, and nothing is read before it was accepted."""
+    """Where puts are listed, a copy exists from its put on, and nothing is read before it was accepted. What a retry
+    topic has is put there."""
     if "producer" not in trace.groups:
         return None
     moments: dict[MessageLabel, int] = {}
@@ -146,11 +147,14 @@ def puts(rules: LogRules, trace: Trace) -> Refused | None:
                 )
             moments[word.label] = index
     listed = set(trace.log or ())
+    units = {member.label.unit for word in trace.words for member in deliveries(word)}
+    retried = {unit: _copies_of_left(rules, trace, unit) if rules.on_error == "retry_topic" else () for unit in units}
     for index, word in enumerate(trace.words):
         for label in (member.label for member in deliveries(word)):
             if moments.get(label, -1) > index:
                 return index, (f"{label} is accepted only later, by `|put {label}`",)
-            if label.copy and label not in moments and label not in listed:
+            known = label in moments or label in listed or (label.name, label.copy) in retried[label.unit]
+            if label.copy and not known:
                 return index, (f"puts are listed here, and none of them is `|put {label}`",)
     return None
 

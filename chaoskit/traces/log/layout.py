@@ -283,17 +283,20 @@ def _ranks(entries: Sequence[LogEntry]) -> dict[str, int]:
 
 
 def _with_puts(places: list[LogEntry], mentions: Mentions, passes: PassesOver | None) -> list[LogEntry]:
-    """The records that no verb puts were there before; the others follow in the order of their puts. Where records are
-    passed over, it is their own order, and those that were are missing."""
+    """The records that no verb puts were there before; the others follow in the order of their puts, and what is only
+    named, and has a number behind theirs, follows them. Where records are passed over, it is their own order, and those
+    that were are missing."""
     if passes is not None:
         order = sorted(mentions.put, key=lambda record: mentions.put[record])
         earlier = {record: [name for name, _ in order[:at]] for at, record in enumerate(order)}
         over = {record for record in order if record not in mentions.seen and passes(record[0], earlier[record])}
         return [entry for entry in places if entry.record is None or entry.record not in over]
-    before = [entry for entry in places if entry.record not in mentions.put]
+    last = max(natural_key(name) for name, _ in mentions.put)
+    behind = [entry for entry in places if not entry.real and entry.record is None and natural_key(entry.name) > last]
+    before = [entry for entry in places if entry.record not in mentions.put and entry not in behind]
     copies = sorted(record for record in mentions.existing if record[1] and record not in mentions.put)
     put = sorted(mentions.put, key=lambda record: mentions.put[record])
-    return [*before, *(LogEntry(record, True, _spell(record)) for record in [*copies, *put])]
+    return [*before, *(LogEntry(record, True, _spell(record)) for record in [*copies, *put]), *behind]
 
 
 def _with_copies(places: list[LogEntry], mentions: Mentions) -> list[LogEntry]:

@@ -107,8 +107,8 @@ class QueueRules:
     anybody_acks: bool = False
     """A consumer that was never handed a message can acknowledge it (XACK names an id, and no owner)."""
 
-    ack_all: bool = False
-    """An acknowledgement covers all earlier messages (JetStream AckAll)."""
+    covers: Callable[[QueueState, int], list[int]] | None = None
+    """What is settled by the acknowledgement of this message, too (JetStream AckAll)."""
 
     failure_settles: bool = False
     """A failed run is acknowledged like a good one (Celery)."""

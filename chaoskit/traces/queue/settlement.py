@@ -49,10 +49,8 @@ def _ack(state: QueueState, at: int, consumer: str, late_counts: bool) -> None:
         if state.rules.late_ack == "maybe" and not late_counts:
             return
     state.settle(at)
-    if state.rules.ack_all:
-        for earlier in state.before(at):
-            if state.messages[earlier].phase == "out":
-                state.settle(earlier, f"the acknowledgement of {state.name(at)} covered it")
+    for other in [] if state.rules.covers is None else state.rules.covers(state, at):
+        state.settle(other, f"the acknowledgement of {state.name(at)} covered it")
 
 
 def _check_was_handed(state: QueueState, at: int, consumer: str) -> None:
@@ -213,7 +211,7 @@ def _check_settled(state: QueueState, at: int) -> None:
     if its.phase == "new":
         refuse(f"{state.name(at)} was never delivered, and {rules.broker} loses no message under these settings")
     settled = not state.facts.unacked(its)
-    waived = not rules.comes_back or rules.ack_all or order.may_leave(state, at)
+    waived = not rules.comes_back or rules.covers is not None or order.may_leave(state, at)
     if waived or (its.phase == "out" and settled) or (its.phase in {"back", "lost"} and not its.sure):
         return
     refuse(f"{state.name(at)} is not settled, so it must come again")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import chaoskit
 from chaoskit import Message
 from chaoskit.execution.deliver import Deliver
-from inside.subjects import ADD, connected
+from inside.subjects import ADD
 
 Handle = Callable[[Message], None]
 Test = Callable[[Deliver], Any]
@@ -240,21 +239,3 @@ def swallows_the_commit(db: sqlite3.Connection) -> Handle:
             pass
 
     return handle
-
-
-def in_file(path: Path, make: Callable[[sqlite3.Connection], Handle]) -> Test:
-    def test(deliver: Deliver) -> dict[str, int]:
-        with contextlib.closing(connected(path)) as db, db:
-            db.execute("DELETE FROM seen")
-            db.execute("DELETE FROM balances")
-
-        @contextlib.contextmanager
-        def process() -> Iterator[Handle]:
-            with contextlib.closing(connected(path)) as db:
-                yield make(db)
-
-        deliver(spawn=process)
-        with contextlib.closing(connected(path)) as db:
-            return dict(db.execute("SELECT owner, amount FROM balances"))
-
-    return test
