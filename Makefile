@@ -59,4 +59,6 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.developing: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check "setuptools>=77" wheel
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
+# pytest rewrites the assertions of every plugin, Hypothesis and Faker among them: once, and not at each start of a test.
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest --markers >/dev/null
 	touch $(VENV)/.installed $@

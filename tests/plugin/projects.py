@@ -86,6 +86,11 @@ LONELY = (
 )
 """What a project without other plugins asks for. Runs start sooner, too."""
 
+WHEN_RUN = ("PYTEST_ADDOPTS", "COLUMNS", "GITHUB_STEP_SUMMARY", "READING")
+"""What nobody reads before a run begins."""
+AT_IMPORT = ("CI", "GITHUB_ACTIONS", "HYPOTHESIS_NO_PLUGINS")
+"""What Hypothesis reads when it is imported."""
+
 PARALLEL = ("-n", "2")
 
 MODES = [(), PARALLEL]
@@ -200,13 +205,15 @@ class Project:
         fresh: bool = False,
     ) -> Ran:
         """`python -m module …` in this directory, as a user would. It is forked from a process that has imported what
-        it needs, but with an environment of its own, or where it has to be `fresh`."""
-        if can_fork() and not fresh and module in ("pytest", "chaoskit") and set(env or ()) <= {"PYTEST_ADDOPTS"}:
-            return Ran(*warm().run(module, arguments, cwd or self.root, environment() | dict(env or {})))
+        it needs, but with what else may matter to an import in its environment, or where it has to be `fresh`."""
+        given = dict(env or {})
+        if can_fork() and not fresh and module in ("pytest", "chaoskit") and given.keys() <= {*WHEN_RUN, *AT_IMPORT}:
+            at_import = [(name, given[name]) for name in AT_IMPORT if name in given]
+            return Ran(*warm(*at_import).run(module, arguments, cwd or self.root, environment() | given))
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=cwd or self.root,
-            env=environment() | dict(env or {}),
+            env=environment() | given,
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -225,8 +232,9 @@ class Project:
 
 
 @cache
-def warm() -> Server:
-    return Server(environment())
+def warm(*at_import: tuple[str, str]) -> Server:
+    """The process that has imported everything, with these in its environment."""
+    return Server(environment() | dict(at_import))
 
 
 @cache

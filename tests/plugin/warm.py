@@ -98,6 +98,8 @@ def import_all() -> None:
     ]
     names += ["rich.table", "rich.markup", "xdist.plugin", "xdist.dsession", "xdist.workermanage", "faker", "asyncio"]
     names += [f"_pytest.{name}" for name in _pytest.config.default_plugins]
+    if not os.environ["HYPOTHESIS_NO_PLUGINS"]:
+        names += ["anyio.pytest_plugin", "pytest_asyncio.plugin", "trio"]
     import chaoskit
 
     names += [

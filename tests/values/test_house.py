@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import chaoskit
@@ -50,14 +51,24 @@ def modules() -> Iterator[tuple[str, str]]:
 
 
 MODULES = dict(modules())
-NODES = [
-    (f"{module}.{node.name}", node)
-    for module, source in MODULES.items()
-    for node in ast.walk(ast.parse(source))
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-]
-FUNCTIONS = [(name, node) for name, node in NODES if not isinstance(node, ast.ClassDef)]
-CLASSES = [(name, node) for name, node in NODES if isinstance(node, ast.ClassDef)]
+
+
+@cache
+def nodes() -> list[tuple[str, Function | ast.ClassDef]]:
+    return [
+        (f"{module}.{node.name}", node)
+        for module, source in MODULES.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    ]
+
+
+def functions() -> list[tuple[str, Function]]:
+    return [(name, node) for name, node in nodes() if not isinstance(node, ast.ClassDef)]
+
+
+def classes() -> list[tuple[str, ast.ClassDef]]:
+    return [(name, node) for name, node in nodes() if isinstance(node, ast.ClassDef)]
 
 
 def lines(node: Function | ast.ClassDef) -> int:
@@ -71,13 +82,13 @@ def statements(node: Function) -> int:
 
 
 def test_a_function_fits_a_screen() -> None:
-    long = {name: lines(node) for name, node in FUNCTIONS if lines(node) > FUNCTION}
+    long = {name: lines(node) for name, node in functions() if lines(node) > FUNCTION}
     assert long.keys() == PUBLIC.keys(), long
-    assert max(statements(node) for name, node in FUNCTIONS if name in PUBLIC) <= FUNCTION
+    assert max(statements(node) for name, node in functions() if name in PUBLIC) <= FUNCTION
 
 
 def test_a_class_can_be_read_at_once() -> None:
-    sizes = [(name, lines(node), sum(isinstance(each, Function) for each in node.body)) for name, node in CLASSES]
+    sizes = [(name, lines(node), sum(isinstance(each, Function) for each in node.body)) for name, node in classes()]
     large = {name: (length, methods) for name, length, methods in sizes if length > CLASS or methods > METHODS}
     assert large.keys() == LONG_CLASSES.keys(), large
 
@@ -89,7 +100,7 @@ def test_no_file_is_long() -> None:
 
 def test_the_name_of_a_type_says_which_one_it_is() -> None:
     places: dict[str, list[str]] = defaultdict(list)
-    for name, node in CLASSES:
+    for name, node in classes():
         places[node.name].append(name)
     twice = {name: found for name, found in places.items() if len(found) > 1}
     assert twice.keys() == TWICE.keys(), twice
