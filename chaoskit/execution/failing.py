@@ -46,7 +46,10 @@ class Watch:
         return self
 
     def __exit__(self, *error: object) -> None:
-        sys.setprofile(self._before)
+        if callable(self._before) or self._before is None:
+            sys.setprofile(self._before)
+        else:  # before Python 3.12 cProfile's is an object that can only be switched on again
+            self._before.enable()
         self._tasks.clear()
         # Where a loop has handled its messages in a task of its own, that task has had it.
         with suppress(ValueError):

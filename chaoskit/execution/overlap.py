@@ -55,8 +55,8 @@ class Baton(Protocol):
 
 
 @attrs.frozen(eq=False)
-class Stop(Death):
-    """An execution stopped before the last of these points, and then went on. `beside`: the points that were passed
+class Paused(Death):
+    """An execution paused before the last of these points, and then went on. `beside`: the points that were passed
     until it was done, each with the event that was handled; None for its own."""
 
     beside: list[tuple[EventId | None, Passed]] = attrs.field(factory=list)
@@ -71,7 +71,7 @@ class Watched:
         # Of a call with many messages it is the first.
         self._event = (message[0] if isinstance(message, list) else message).id
         self._passed: list[Passed] = []
-        self.stop: Stop | None = None
+        self.stop: Paused | None = None
         """Where it has stopped."""
 
     async def run(self, handler: Handler, message: Message, points: Points) -> Any:
@@ -82,7 +82,7 @@ class Watched:
         self._passed.append(point)
         self._switches.passed += 1
         if len(self._passed) - 1 == self._at:
-            self.stop = Stop(tuple(self._passed), inside=True)
+            self.stop = Paused(tuple(self._passed), inside=True)
             self._thread.pauses(at_its_point=True)
         elif self._thread.yields:
             self._thread.pauses()
@@ -105,7 +105,7 @@ class Switches:
         self.passed = 0
         """Points, by all of them."""
 
-    def begin(self, number: int, thread: Baton, handler: Handler, message: Message, point: int) -> Stop | None:
+    def begin(self, number: int, thread: Baton, handler: Handler, message: Message, point: int) -> Paused | None:
         """Handle it up to this point. None where it has fewer, and is done. What it raises before is raised."""
         self._ends_first(number)
         watched = Watched(thread, message, self, point)

@@ -87,8 +87,10 @@ class ProcessThread:
     # What is asked of it.
 
     @waits_for_the_handler
-    def do(self, job: Job) -> Any:
-        """Run this in its thread, and wait for it. What it raises is raised here."""
+    def do(self, job: Job, *, is_last: bool = False) -> Any:
+        """Run this in its thread, and wait for it. What it raises is raised here. After the last it has nothing more to
+        do."""
+        self._is_last = is_last
         self.hand_over(job)
         self._back.acquire()
         self.is_busy = False
@@ -110,11 +112,6 @@ class ProcessThread:
         if back:
             self._is_met, self.is_busy = True, self.is_stopped
         return back
-
-    def do_last(self, job: Job) -> None:
-        """Run this in its thread, which then has nothing more to do."""
-        self._is_last = True
-        self.do(job)
 
     def goes_on(self) -> bool:
         """Whether it may take another message in the same turn: it was not interrupted, and is no child of its own."""
@@ -423,7 +420,7 @@ class ThreadedProcesses:
             return
         try:
             if not thread.is_busy:
-                thread.do_last(last)
+                thread.do(last, is_last=True)
             elif len(self._running) > 1:
                 self.waits_for_nobody = thread.stands_still
         finally:

@@ -15,7 +15,7 @@ from chaoskit.execution.script import Calls, Change, Handler
 from chaoskit.values.event import Message
 
 
-class AtWork(Protocol):
+class BatonHolder(Protocol):
     """The thread of a process."""
 
     def goes_on(self) -> bool:
@@ -26,7 +26,7 @@ class AtWork(Protocol):
 class Dying:
     """The handler of a process that dies in it: `die` in its own thread, and then `buried` in that of the run."""
 
-    thread: AtWork
+    thread: BatonHolder
     die: Callable[[Message], Coroutine[Any, Any, None]]
     buried: Callable[[], None]
     do: Callable[[Callable[[], Coroutine[Any, Any, None]]], Any]
@@ -65,7 +65,9 @@ class Turns:
         except StopIteration:
             return None
 
-    async def go_on(self, thread: AtWork, mine: Handler, handle: Callable[[Message], Coroutine[Any, Any, Any]]) -> None:
+    async def go_on(
+        self, thread: BatonHolder, mine: Handler, handle: Callable[[Message], Coroutine[Any, Any, Any]]
+    ) -> None:
         """Take what follows and is for the handler `mine`, in the thread of its process, which has raised and returned
         nothing so far. A call that raises or returns something is left to who plays the run, and does so there."""
         while self._calls is not None and thread.goes_on():
@@ -95,7 +97,7 @@ class Turns:
                 return
 
 
-def _dies(handler: object, thread: AtWork) -> bool:
+def _dies(handler: object, thread: BatonHolder) -> bool:
     return isinstance(handler, Dying) and handler.thread is thread
 
 

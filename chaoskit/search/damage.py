@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import attrs
 
-from chaoskit.execution.overlap import Stop
+from chaoskit.execution.overlap import Paused
 from chaoskit.execution.script import Run
 from chaoskit.search.labels import explained_by_order
 from chaoskit.search.oracle import Case
@@ -71,7 +71,7 @@ def _findings(
 
 def _together(case: Case, run: Run) -> tuple[EventId, ...]:
     """What one execution was at that had stopped, and what the others ran meanwhile under its key."""
-    stopped = [number for number, death in run.deaths.items() if isinstance(death, Stop)]
+    stopped = [number for number, death in run.deaths.items() if isinstance(death, Paused)]
     return tuple(dict.fromkeys(event for number in stopped for event in _beside(case, run, number)))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from chaoskit.execution.overlap import Stop
+from chaoskit.execution.overlap import Paused
 from chaoskit.execution.script import Run
 from chaoskit.execution.stepping import Passed
 from chaoskit.search.bounds import bounds_of
@@ -115,7 +115,7 @@ class Evidence:
         """Where processes died inside the handler, executions stopped and calls failed."""
         for death in run.deaths.values():
             if death.before is not None:
-                (self.stopped if isinstance(death, Stop) else self.reached).add(death.before)
+                (self.stopped if isinstance(death, Paused) else self.reached).add(death.before)
         self.failed.update(failure.at for failure in run.failures.values())
 
     @property

@@ -10,7 +10,7 @@ import attrs
 from chaoskit.brokers.sentences import place_of
 from chaoskit.execution.failures import where_it_hung
 from chaoskit.execution.limit import Hung
-from chaoskit.execution.overlap import Stop
+from chaoskit.execution.overlap import Paused
 from chaoskit.execution.retried import given_up_by
 from chaoskit.execution.script import Run
 from chaoskit.execution.stepping import Death, Failure, Passed, shown_place
@@ -106,7 +106,7 @@ def with_deaths(schedule: Schedule, deaths: Mapping[int, Death]) -> Schedule:
 
 
 def _with_death(step: Step, death: Death | None) -> Step:
-    if isinstance(death, Stop):
+    if isinstance(death, Paused):
         beside = (("" if event is None else str(event), shown_place(point).expression) for event, point in death.beside)
         return attrs.evolve(step, stopped=StoppedAt(**attrs.asdict(died_at(death)), beside=tuple(beside)))
     return step if death is None else attrs.evolve(step, died=died_at(death))

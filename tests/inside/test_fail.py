@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import cProfile
 import functools
 import json
 import sqlite3
@@ -225,6 +226,19 @@ def test_who_traces_and_profiles_the_thread_goes_on() -> None:
         sys.settrace(before)
         sys.setprofile(None)
     assert left == (traced, profiled)
+
+
+def test_a_profile_of_cprofile_goes_on() -> None:
+    """It is no function, and cannot be put back as one."""
+
+    def counted_behind() -> None:
+        return None
+
+    with cProfile.Profile() as profile:
+        chaoskit.run(over(lambda store: lambda message: store.add_once([message])), FIRST)
+        counted_behind()
+    profile.create_stats()
+    assert "counted_behind" in {name for _, _, name in profile.stats}  # type: ignore[attr-defined]
 
 
 FIRST = Scenario(ONE, Kafka(partitions=1), [Fail("e1", point=1)])

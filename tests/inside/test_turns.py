@@ -74,7 +74,7 @@ def test_the_next_messages_are_handled_in_the_thread_that_has_the_baton() -> Non
         return rows
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ProcessThread, "do", lambda self, job: turns.append(1) or do(self, job))
+        patch.setattr(ProcessThread, "do", lambda self, job, **kinds: turns.append(1) or do(self, job, **kinds))
         verdict = chaoskit.check(counted, PAYMENTS, Kafka(), faults={Crash}, schedules=50, seed=1)
     assert verdict.status == "held"
     assert len(turns) < 6 * verdict.tally.schedules  # of some five deliveries, two beginnings and an end each
