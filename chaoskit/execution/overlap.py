@@ -130,8 +130,8 @@ class Switches:
         return thread.result()
 
     def handle(self, number: int, thread: Baton, handler: Handler, message: Message, then: Job) -> Any:
-        """A whole execution, which is stepped through while another one is stopped; else this follows in its thread,
-        where it has returned nothing."""
+        """A whole execution, which is stepped through while another one is stopped. Otherwise `then` follows in its
+        thread, unless it has returned something."""
         self._ends_first(number)
         if self._begun:
             watched = Watched(thread, message, self, None)

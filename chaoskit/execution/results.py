@@ -15,9 +15,8 @@ from chaoskit.values.schedule import BATCH, DELIVER, GO_ON, LOSE, REFUSE, SKIP, 
 
 @attrs.frozen(eq=False, slots=False)
 class Played:
-    """The steps of a run, the numbers of those that were refused, those at which a process died or a call
-    failed that the handler did not take, and what was recorded
-    on the way. `loses`: a fault of it may lose a message."""
+    """The steps of a run, the numbers of those that were refused, and of those at which a process died or a call failed
+    and the handler refused, and what was recorded on the way. `loses`: a fault of it may lose a message."""
 
     delivered: Delivered
     steps: Sequence[Raw]
