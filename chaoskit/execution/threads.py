@@ -185,16 +185,26 @@ class ProcessThread:
         own_connections()
         try:
             if self._is_async:
-                import asyncio
-
-                with asyncio.Runner() as runner:
-                    self._loop = runner.get_loop()
-                    runner.run(self._serve())
+                self._run_in_a_loop()
             else:
                 through(self._serve())
         except BaseException:  # it was unwound, and whatever its frames raise is nobody's concern
             if not self._is_unwound:
                 raise
+
+    def _run_in_a_loop(self) -> None:
+        import asyncio
+
+        with asyncio.Runner() as runner:
+            try:
+                self._loop = runner.get_loop()
+            except OSError as error:  # too many files are open: who waits for its first job would wait for ever
+                self._go.acquire()
+                self._error = error
+                self._back.release()
+                through(self._serve())  # it has begun nothing, and leaves nothing that is awaited
+            else:
+                runner.run(self._serve())
 
     async def _serve(self) -> None:
         while True:

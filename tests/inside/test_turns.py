@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import Any
@@ -78,3 +79,26 @@ def test_the_next_messages_are_handled_in_the_thread_that_has_the_baton() -> Non
         verdict = chaoskit.check(counted, PAYMENTS, Kafka(), faults={Crash}, schedules=50, seed=1)
     assert verdict.status == "held"
     assert len(turns) < 6 * verdict.tally.schedules  # of some five deliveries, two beginnings and an end each
+
+
+def test_a_process_that_gets_no_loop_raises_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    get_loop = asyncio.Runner.get_loop
+
+    def none_in_a_process(self: Any) -> Any:
+        if threading.current_thread().name == "consumer process":
+            raise OSError("too many open files")
+        return get_loop(self)
+
+    monkeypatch.setattr(asyncio.Runner, "get_loop", none_in_a_process)
+
+    async def test(deliver: Any) -> set[Any]:
+        seen: set[Any] = set()
+
+        async def handle(message: Message) -> None:
+            seen.add(message.id)
+
+        await deliver(spawn=lambda: handle)
+        return seen
+
+    with pytest.raises(OSError, match="too many open files"):
+        chaoskit.check(test, PAYMENTS, Kafka(), faults={Crash}, schedules=1, seed=1, limit=2)
