@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from chaoskit.generate.classes import Function, last_name
-from chaoskit.generate.environment import variable_read
+from chaoskit.generate.environment import MADE, variable_read
 from chaoskit.generate.findings import comment
 from chaoskit.generate.source import quoted
 
@@ -51,6 +51,10 @@ class OwnDatabase:
         if self.is_variable:
             return f"os.environ[{quoted(self.what)}] = f{quoted(self.path)}"
         return f"pytest.MonkeyPatch().setattr({quoted(self.what)}, f{quoted(self.path)})"
+
+    def is_told_by(self, conftest: str) -> bool:
+        """Whether a conftest.py has the tests' own one, as `line` says it: one that names it may open it."""
+        return MADE in conftest and self.line.strip().partition(' f"')[0] in conftest
 
 
 def databases_of(trees: Mapping[str, ast.Module]) -> list[OwnDatabase]:

@@ -46,6 +46,7 @@ def django_view(handler: FoundHandler) -> Adapted | None:
         "wsgi",
         ("{application}()", quoted(path)),
         "Webhook",
+        sign.settings,
         options={**sign.options, "headers": f"lambda message: {TEST_HOST}"},
         objects={**sign.objects, **rows.objects},
         names={"application": ("django.core.wsgi", "get_wsgi_application"), **sign.names},

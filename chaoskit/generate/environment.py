@@ -12,6 +12,7 @@ from chaoskit.generate.source import quoted
 _ENVIRONS = ("os.environ", "environ")
 _GETS = ("os.getenv", "getenv", "os.environ.get", "environ.get")
 CONFTEST = "conftest.py"
+MADE = "DIRECTORY = TEMPORARY.name"
 
 
 def variable_of(tree: ast.Module, node: ast.expr | None) -> str:
@@ -71,7 +72,7 @@ def conftest_text(environment: Mapping[str, str], databases: Sequence[str]) -> s
             "# each schedule has to start with what is in it empty. In memory nothing waits for a disk.",
             'MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None',
             'TEMPORARY = tempfile.TemporaryDirectory(prefix="chaos-", dir=MEMORY)',
-            "DIRECTORY = TEMPORARY.name",
+            MADE,
             "",
         ]
     # A function has two empty lines above it, whatever stands there.

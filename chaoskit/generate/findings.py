@@ -20,7 +20,7 @@ from chaoskit.generate.state import KeptRows, OfClass
 class Findings:
     """All that is known of the handler. `owner`: what its instance is called in the test; empty for a function.
     `adapted`: how the framework is stood in for that calls it. `payload`: the class of the value.
-    `kept`: the rows that are the final state, which outlive a process; None where nothing else than they is kept."""
+    `kept`: the rows that are the final state, which outlive a process; None where it lies elsewhere."""
 
     handler: FoundHandler
     broker: str

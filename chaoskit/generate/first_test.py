@@ -95,7 +95,7 @@ def _kept(found: Findings, conftest: Path) -> KeptRows | None:
     trees |= imported_with(path, handler.module, [handler.base]) if path is not None else {}
     databases = databases_of(trees)
     told = conftest.read_text(encoding="utf-8", errors="replace") if conftest.exists() else None
-    if told is not None and any(each.what not in told for each in databases):
+    if told is not None and not all(each.is_told_by(told) for each in databases):
         return None
     return kept_rows(trees, databases, found.names, is_async=found.is_async)
 

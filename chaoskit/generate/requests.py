@@ -24,12 +24,13 @@ _BODIES = frozenset(
 @attrs.frozen
 class Signed:
     """`options` of the adapter, with names of the module in `objects`, and others in `names`. `environment`: what is
-    set before the module is imported."""
+    set before the module is imported. `settings` of the broker: whose requests they are."""
 
     options: dict[str, str] = attrs.field(factory=dict)
     objects: dict[str, str] = attrs.field(factory=dict)
     names: dict[str, tuple[str, str]] = attrs.field(factory=dict)
     environment: dict[str, str] = attrs.field(factory=dict)
+    settings: dict[str, str] = attrs.field(factory=dict)
 
 
 def is_request_body(node: ast.AST) -> bool:
@@ -58,7 +59,10 @@ def signed(handler: FoundHandler) -> Signed:
     if not checked.function:
         return Signed({"sign": UNKNOWN})
     found = _signed(handler, checked.function, checked.secret, {}, checked.event)
-    return found or Signed({"sign": f"{{adapter}}.{checked.function}({NO_SECRET})"})
+    found = found or Signed({"sign": f"{{adapter}}.{checked.function}({NO_SECRET})"})
+    # What GitHub sends once comes a second time where a person or a script asks for it, as its page advises.
+    asked = {"redelivers": "True"} if checked.function == "github" else {}
+    return attrs.evolve(found, settings={"provider": quoted(checked.function), **asked})
 
 
 def _signed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
 from chaoskit.generate.classes import Function, keyword_of, last_name
 from chaoskit.generate.databases import OwnDatabase
@@ -18,6 +18,9 @@ Trees = Mapping[str, ast.Module]
 """Modules of the repository by their names."""
 
 FRESH = "fresh state for every schedule"
+_WHERE = quoted("pragma database_list")
+# Only what conftest.py has made is emptied, whatever was imported before it could say so.
+_GUARD = 'assert "chaos-" in file, f"{file} is not a database of the tests"'
 _ENGINES = {"create_engine": False, "create_async_engine": True}
 _CREATES = re.compile(r"create\s+table\s+(?:if\s+not\s+exists\s+)?[\"`\[]?(\w+)[\"`\]]?\s*\((.*)\)", re.I | re.S)
 _INSERTS = r"insert\s+(?:or\s+\w+\s+)?into\s+[\"`\[]?{table}[\"`\]]?\s*\(([^)]*)\)"
@@ -30,7 +33,31 @@ def kept_rows(trees: Trees, databases: list[OwnDatabase], names: Names, *, is_as
     tests have others."""
     if not databases or not all(each.path for each in databases):
         return None
-    return _of_models(trees, names, is_async=is_async) or _of_sqlite(trees, names)
+    own = {each.what for each in databases}
+    return _of_models(trees, own, names, is_async=is_async) or _of_sqlite(trees, own, names)
+
+
+def _is_own(trees: Trees, own: Set[str], module: str, argument: ast.expr) -> bool:
+    """Whether what a module opens is one of `own`, by a variable or a constant, there or in another module."""
+    if any(isinstance(node, ast.expr) and variable_read(node) in own for node in ast.walk(argument)):
+        return True
+    name = last_name(argument)
+    for place in (module, *(each for each in trees if each != module)):
+        values = [
+            node.value
+            for node in ast.walk(trees[place])
+            if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value and name in map(last_name, _targets(node))
+        ]
+        if values:
+            return f"{place}.{name}" in own or all(
+                any(isinstance(node, ast.expr) and variable_read(node) in own for node in ast.walk(value))
+                for value in values
+            )
+    return False
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
 
 
 def _sorted(rows: Code) -> Code:
@@ -46,8 +73,8 @@ def _returning(rows: Mapping[str, Code]) -> str:
 # Models of SQLAlchemy.
 
 
-def _of_models(trees: Trees, names: Names, *, is_async: bool) -> KeptRows | None:
-    engine = next(_engines(trees), None)
+def _of_models(trees: Trees, own: Set[str], names: Names, *, is_async: bool) -> KeptRows | None:
+    engine = next(_engines(trees, own), None)
     base = next(_bases(trees), None)
     if engine is None or base is None or (engine[2] and not is_async):
         return None
@@ -63,23 +90,30 @@ def _of_models(trees: Trees, names: Names, *, is_async: bool) -> KeptRows | None
         selected = call(select, [f"{model}.{each}" for each in columns])
         rows[name] = _sorted(call(f"{wait}connection.execute", [selected]))
     empties = (
+        f"    {_GUARD}",
         f"    for table in reversed({metadata}.sorted_tables):",
         f"        {wait}connection.execute(table.delete())",
     )
     returned = tuple(f"    {line}" for line in _returning(rows).splitlines())
     if engine[2]:
         made = f"    await connection.run_sync({metadata}.create_all)"
-        before = (f"async with {connect}.begin() as connection:  # {FRESH}", made, *empties)
+        where = f"    file = (await connection.exec_driver_sql({_WHERE})).first()[2]"
+        before = (f"async with {connect}.begin() as connection:  # {FRESH}", where, empties[0], made, *empties[1:])
         return KeptRows(before, (f"async with {connect}.connect() as connection:", *returned))
-    before = (f"{metadata}.create_all({connect})", f"with {connect}.begin() as connection:  # {FRESH}", *empties)
+    made = f"    {metadata}.create_all(connection)"
+    where = f"    file = connection.exec_driver_sql({_WHERE}).first()[2]"
+    before = (f"with {connect}.begin() as connection:  # {FRESH}", where, empties[0], made, *empties[1:])
     return KeptRows(before, (f"with {connect}.connect() as connection:", *returned))
 
 
-def _engines(trees: Trees) -> Iterator[tuple[str, str, bool]]:
-    """Those that a module has: its name, that of the engine, and whether it is an async one."""
+def _engines(trees: Trees, own: Set[str]) -> Iterator[tuple[str, str, bool]]:
+    """Those that a module has, of the tests' own databases: its name, that of the engine, and whether it is an async
+    one."""
     for module, tree in trees.items():
         for name, value in _set_in(tree):
-            if isinstance(value, ast.Call) and (made := last_name(value.func)) in _ENGINES:
+            if not isinstance(value, ast.Call) or (made := last_name(value.func)) not in _ENGINES or not value.args:
+                continue
+            if f"{module}.{name}" in own or _is_own(trees, own, module, value.args[0]):
                 yield module, name, _ENGINES[made]
 
 
@@ -138,9 +172,9 @@ def _is_given(column: ast.Call, annotation: str) -> bool:
 # Tables of sqlite3.
 
 
-def _of_sqlite(trees: Trees, names: Names) -> KeptRows | None:
+def _of_sqlite(trees: Trees, own: Set[str], names: Names) -> KeptRows | None:
     tables = dict(_tables(trees))
-    opened = next(_opens(trees), None)
+    opened = next((each for each in _opens(trees) if _is_own(trees, own, each[0], each[2])), None)
     if not tables or opened is None:
         return None
     module, function, argument = opened
@@ -152,6 +186,7 @@ def _of_sqlite(trees: Trees, names: Names) -> KeptRows | None:
     if function is None or not function.decorator_list:
         connect, commits = f"{names.name('contextlib', 'closing')}({connect})", " as connection, connection:"
     opens = f"with {connect}{commits}  # {FRESH}"
+    where = [f"    file = connection.execute({_WHERE}).fetchone()[2]", f"    {_GUARD}"]
     empties = [f"    connection.execute({quoted(f'delete from {table}')})" for table in tables]
     first, inside = _creating(trees, names, function)
     rows = {
@@ -159,7 +194,7 @@ def _of_sqlite(trees: Trees, names: Names) -> KeptRows | None:
         for table, columns in tables.items()
     }
     returned = [f"    {line}" for line in _returning(rows).splitlines()]
-    return KeptRows((*first, opens, *inside, *empties), (f"with {connect} as connection:", *returned))
+    return KeptRows((*first, opens, *where, *inside, *empties), (f"with {connect} as connection:", *returned))
 
 
 def _path(names: Names, module: str, argument: ast.expr) -> str:

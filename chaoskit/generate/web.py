@@ -46,6 +46,7 @@ def endpoint(handler: FoundHandler) -> Adapted | None:
         "wsgi" if is_flask else "asgi",
         (app, f'"{prefix}{path.value}"'),
         "Webhook",
+        sign.settings,
         options=sign.options,
         is_async=is_fastapi,
         kind=None if body is None else class_of(handler, body.annotation),

@@ -541,17 +541,17 @@ REPOSITORIES = {
     "github": Repository(
         "flask", "hook", GITHUB, 'totals.get(order["sku"], 0) + order["quantity"]',
         'max(totals.get(order["sku"], 0), order["quantity"])',
-        ('sign=webhooks.github(repo_github.SECRET, "release")',),
+        ('sign=webhooks.github(repo_github.SECRET, "release")', 'Webhook(provider="github", redelivers=True)'),
     ),
     "shopify": Repository(
         "flask", "hook", SHOPIFY, 'totals.get(order["sku"], 0) + order["quantity"]',
         'max(totals.get(order["sku"], 0), order["quantity"])',
-        ('sign=webhooks.shopify(repo_shopify.SECRET.decode())',),
+        ("sign=webhooks.shopify(repo_shopify.SECRET.decode())", 'broker=Webhook(provider="shopify")'),
     ),
     "slack": Repository(
         "flask", "hook", SLACK, 'totals.get(order["sku"], 0) + order["quantity"]',
         'max(totals.get(order["sku"], 0), order["quantity"])',
-        ('sign=webhooks.slack(repo_slack.SECRET)',),
+        ("sign=webhooks.slack(repo_slack.SECRET)", 'broker=Webhook(provider="slack")'),
     ),
     "celery": Repository(
         "celery", "charge", CELERY, "    balances[account] =",

@@ -3,7 +3,9 @@ and the database are told."""
 
 from __future__ import annotations
 
+import sqlite3
 import textwrap
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -331,3 +333,54 @@ def test_an_engine_whose_file_stands_in_the_source_has_another_one_in_tests(tmp_
     ran = project.pytest("--chaos-seed=1", "--chaos-schedules=40")
     assert "test_parcels does not survive" in ran.out, ran.text
     assert not list(project.root.rglob("*.db"))
+
+
+OF_SETTINGS = ENGINE.replace(
+    'engine = create_engine("sqlite:///shop.db")',
+    'import os\n\nfrom conf import settings\n\nCACHE = os.environ["CACHE_DB_PATH"]\n{engine}',
+)
+
+HOME = """
+import os, sqlite3
+CACHE = os.environ["CACHE_DB_PATH"]
+def connect():
+    return sqlite3.connect(os.path.expanduser("~/shop.db"))
+def handle(event):
+    with connect() as db:
+        db.execute("create table if not exists parcels (id text primary key)")
+        db.execute("insert into parcels values (?)", [event["parcel_id"]])
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "conftest"),
+    [
+        # Beside a database that the tests have for themselves, one of which nobody knows where it is.
+        (OF_SETTINGS.replace("{engine}", "engine = create_engine(settings.url)"), ""),
+        (OF_SETTINGS.replace("{engine}", 'engine = create_engine(f"postgresql://{settings.host}/shop")'), ""),
+        (HOME, ""),
+        # A conftest.py that names the variable, and opens what it says.
+        (HOME.replace('os.path.expanduser("~/shop.db")', "CACHE"), 'import os\nURL = os.environ["CACHE_DB_PATH"]\n'),
+        (ENGINE, 'import parcels  # parcels.engine\n'),
+    ],
+)  # fmt: skip
+def test_no_row_is_deleted_that_may_be_somebodys(source: str, conftest: str, tmp_path: Path) -> None:
+    files = {"tests/conftest.py": conftest} if conftest else {}
+    _, text = made(tmp_path, "parcels:handle", **{"parcels.py": source, "conf.py": "settings = object()\n", **files})
+    assert "delete" not in text, text
+
+
+def test_a_database_that_was_opened_before_the_tests_had_their_own_keeps_its_rows(tmp_path: Path) -> None:
+    """By a conftest.py above, which is imported first."""
+    pytest.importorskip("sqlalchemy")
+    source = ENGINE.replace('"sqlite:///shop.db"', 'os.environ["DATABASE_URL"]').replace("\n", "import os\n", 1)
+    project, text = made(tmp_path, "parcels:handle", **{"parcels.py": source, "conftest.py": "import parcels\n"})
+    assert "table.delete()" in text
+    assert_formatted(project, "tests/test_parcels_chaos.py")
+    with closing(sqlite3.connect(project.root / "shop.db")) as database, database:
+        database.execute("create table parcels (id text primary key, moves integer)")
+        database.execute("insert into parcels values ('p1', 3)")
+    ran = project.pytest("--chaos-schedules=5", env={"DATABASE_URL": f"sqlite:///{project.root}/shop.db"})
+    assert "shop.db is not a database of the tests" in ran.out, ran.text
+    with closing(sqlite3.connect(project.root / "shop.db")) as database:
+        assert database.execute("select * from parcels").fetchall() == [("p1", 3)]
