@@ -43,8 +43,11 @@ def values_of(source: Any, function: str, name: str) -> SearchStrategy[Any]:
 
 _KEYWORDS = frozenset(
     {
-        "$ref", "additionalProperties", "allOf", "anyOf", "const", "enum", "format", "items", "oneOf", "pattern",
-        "prefixItems", "properties", "required", "type",
+        "$defs", "$ref", "$schema", "additionalProperties", "allOf", "anyOf", "const", "contains", "definitions",
+        "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "if", "items", "maxItems", "maxLength",
+        "maxProperties", "maximum", "minItems", "minLength", "minProperties", "minimum", "multipleOf", "not",
+        "oneOf", "pattern", "patternProperties", "prefixItems", "properties", "propertyNames", "required", "type",
+        "uniqueItems",
     }
 )  # fmt: skip
 """Of a JSON schema: one of them says what there is."""

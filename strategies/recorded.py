@@ -77,7 +77,7 @@ def _lives(file: Path, key: From, value: From | type | None) -> tuple[tuple[Even
             continue
         try:
             held = json.loads(line)
-            if isinstance(held, list):
+            if isinstance(held, list) and not callable(key):
                 raise UsageError("an array; JSON lines are needed, one event on each: `jq -c '.[]'` makes them")
             pairs.append((as_key(_part(key, held)), held if value is None else _part(value, held)))
         except json.JSONDecodeError as error:

@@ -7,7 +7,6 @@ are unwound when the state of the run was copied.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 import threading
@@ -21,7 +20,7 @@ from typing import Any, NoReturn, cast
 from chaoskit.execution import forks
 from chaoskit.execution.loop_batches import given
 from chaoskit.execution.opened import Socket, sockets
-from chaoskit.execution.overlap import Job
+from chaoskit.execution.overlap import Job, code_of
 from chaoskit.execution.points import Points, Territory, territory_at, territory_of
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler, Move
@@ -46,14 +45,6 @@ class LoopFound(BaseException):
 
 class LoopExited(Exception):
     """The loop has ended its process by an exit code."""
-
-
-def code_of(spawn: Any) -> object:
-    """By which a loop is known again: the same for each function that the test makes anew."""
-    while isinstance(spawn, functools.partial):
-        spawn = spawn.func
-    spawn = getattr(spawn, "__func__", spawn)
-    return getattr(spawn, "__code__", type(spawn))
 
 
 def is_loop(spawn: Any, is_async: bool) -> bool:

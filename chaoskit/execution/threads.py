@@ -144,16 +144,12 @@ class ProcessThread:
         """Its own, and those in which what it has opened is."""
         return [self._thread, *(helpers_of(self._loop) if self._loop is not None else ())]
 
-    @property
-    def stands_still(self) -> bool:
-        return stands_still(self._thread.ident)
-
     def end(self) -> None:
         """It has nothing more to do."""
         if self.is_busy:
-            stands_still = self.stands_still
+            waits = stands_still(self._thread.ident)
             self._interrupt()
-            if stands_still:  # it waits in a call, and ends when that does
+            if waits:  # it waits in a call, and ends when that does
                 return
         elif self._thread.ident is None:  # there was no thread to be had
             return
@@ -432,7 +428,7 @@ class ThreadedProcesses:
             if not thread.is_busy:
                 thread.do(last, is_last=True)
             elif len(self._running) > 1:
-                self.waits_for_nobody = thread.stands_still
+                self.waits_for_nobody = stands_still(thread.threads[0].ident)
         finally:
             del self._running[number]
             self.handlers.pop(number, None)

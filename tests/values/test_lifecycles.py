@@ -247,6 +247,18 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "events.jsonl"
 
 
+def test_a_function_takes_the_key_of_a_line_that_is_an_array(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('["a", 1]\n["b", 2]\n', encoding="utf-8")
+    strategy = events_from(tmp_path / "rows.jsonl", key=lambda row: row[0])
+
+    @given(strategy)
+    @FEW
+    def holds(stream: list[Event]) -> None:
+        assert {(event.key, *event.value) for event in stream} <= {("a", "a", 1), ("b", "b", 2)}
+
+    holds()
+
+
 def test_recorded_streams_are_beginnings_of_what_each_key_had(file: Path) -> None:
     """Mixed in more ways than the file; with `independent`, with gaps and with values that come once more."""
     whole: dict[str, list[Any]] = {}

@@ -322,6 +322,7 @@ def test_a_list_or_a_dict_is_no_key(field: str, kind: str) -> None:
         ("Payment", "id", "events(values='Payment'): a Hypothesis strategy is needed"),
         (Payment, 3, "events(keys=3): a Hypothesis strategy is needed"),
         (Small(order_id="a", amount=1), "order_id", "its class is needed, Small"),
+        ({"minimum": 1, "not": {}}, "id", "the keyword 'not' of a JSON schema is not read"),
         ({"kind": "created"}, "kind", "this is no schema, as it has no keyword of one"),
         ({"type": "record", "name": "A"}, "a", "the Avro schema lacks 'fields' where it is needed"),
         (ENDLESS, "id", "it is made of itself without end"),
