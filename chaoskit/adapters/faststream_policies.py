@@ -6,6 +6,9 @@ Sources: faststream.ag (getting-started/acknowledgement); faststream 0.6.0 and 0
 
 from __future__ import annotations
 
+import re
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 from chaoskit.execution.retried import Final
@@ -48,4 +51,11 @@ def final(kind: str, found: Any, status: str | None, attempt: int | None) -> Fin
 
 def status_of_a_failure(found: Any) -> str | None:
     """What its policy makes of any error."""
-    return _ON_FAILURE.get(found.ack_policy.name)
+    policy = found.ack_policy.name
+    return None if policy == "ACK" and not acks_what_failed() else _ON_FAILURE.get(policy)
+
+
+@cache
+def acks_what_failed() -> bool:
+    """Whether ACK acknowledges a message that failed. Before FastStream 0.6.4 it said nothing of one to the broker."""
+    return [int(number) for number in re.findall(r"\d+", version("faststream"))[:3]] >= [0, 6, 4]

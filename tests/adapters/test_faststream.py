@@ -11,6 +11,7 @@ import pytest
 
 from chaoskit import Event, Fail, JetStream, Kafka, Message, Overtake, RabbitMQ, RedisStreams, UsageError, check
 from chaoskit.adapters import faststream as adapter
+from chaoskit.adapters.faststream_policies import acks_what_failed
 from chaoskit.adapters.refusing import NotHandled
 
 faststream = pytest.importorskip("faststream", reason="faststream is missing")
@@ -160,7 +161,8 @@ def test_each_policy_of_each_broker_is_searched(kind: str) -> None:
     """A statement that fails once is missing, unless the policy says nothing to the broker."""
     for policy in ("ACK", "ACK_FIRST", "REJECT_ON_ERROR"):
         verdict = check(writing(kind, ONCE, policy), ORDERS[:1], KINDS[kind], faults={Fail}, schedules=4, seed=1)
-        comes_again = kind == "redis" and policy == "REJECT_ON_ERROR"
+        says_nothing = policy == "ACK" and kind != "kafka" and not acks_what_failed()  # an older FastStream
+        comes_again = says_nothing or (kind == "redis" and policy == "REJECT_ON_ERROR")
         assert verdict.status == ("held" if comes_again else "violated"), f"{policy}: {verdict.report()}"
 
 

@@ -121,5 +121,6 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()
     module, *sys.argv[1:] = serve(int(sys.argv[1]))
+    gc.unfreeze()  # older versions of Hypothesis look for what refers to their random, and find nothing that is frozen
     random.seed()
     runpy.run_module(module, run_name="__main__", alter_sys=True)
