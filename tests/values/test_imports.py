@@ -278,9 +278,10 @@ print(check(test, events(st.integers(), keys=st.just("alice")), schedules=20, se
 """
 
 
-def test_a_test_that_holds_imports_nothing_that_only_others_need() -> None:
+def test_a_test_that_holds_imports_nothing_that_only_others_need(tmp_path: Path) -> None:
     """In an interpreter of its own, as pytest's plugins have imported some of it here."""
-    ran = subprocess.run([sys.executable, "-c", HOLDS], capture_output=True, text=True, check=True)
+    # Elsewhere: `-c` would find the checkout in the current directory, where another chaoskit may be installed.
+    ran = subprocess.run([sys.executable, "-c", HOLDS], cwd=tmp_path, capture_output=True, text=True, check=True)
     status, *loaded = ran.stdout.split()
     assert status == "held"
     assert [name for name in loaded if name in LAZY] == []
