@@ -158,16 +158,20 @@ def in_file(path: Path, make: Callable[[sqlite3.Connection], Handle]) -> Test:
     return test
 
 
+def add_once(db: sqlite3.Connection, message: Message, one_transaction: bool) -> None:
+    if db.execute("SELECT 1 FROM seen WHERE id = ?", (message.id,)).fetchone():
+        return
+    with db:  # which rolls back where the id is there by now
+        db.execute(ADD, (message.key, message.value))
+        if not one_transaction:
+            db.commit()
+        db.execute("INSERT INTO seen VALUES (?)", (message.id,))
+
+
 def in_sqlite(path: Path, *, one_transaction: bool) -> Test:
     def make(db: sqlite3.Connection) -> Handle:
         def handle(message: Message) -> None:
-            if db.execute("SELECT 1 FROM seen WHERE id = ?", (message.id,)).fetchone():
-                return
-            with db:  # which rolls back where the id is there by now
-                db.execute(ADD, (message.key, message.value))
-                if not one_transaction:
-                    db.commit()
-                db.execute("INSERT INTO seen VALUES (?)", (message.id,))
+            add_once(db, message, one_transaction)
 
         return handle
 
@@ -186,13 +190,7 @@ def opening_its_own(path: Path, *, one_transaction: bool) -> Test:
             def handle(message: Message) -> None:
                 with contextlib.closing(sqlite3.connect(path)) as db:
                     db.execute("PRAGMA synchronous=OFF")
-                    if db.execute("SELECT 1 FROM seen WHERE id = ?", (message.id,)).fetchone():
-                        return
-                    with db:  # which rolls back where the id is there by now
-                        db.execute(ADD, (message.key, message.value))
-                        if not one_transaction:
-                            db.commit()
-                        db.execute("INSERT INTO seen VALUES (?)", (message.id,))
+                    add_once(db, message, one_transaction)
 
             return handle
 

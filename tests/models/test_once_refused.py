@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
@@ -35,7 +36,11 @@ Attempts = set[tuple[int, int]]
 
 
 def first(position: int, attempts: int) -> Attempts:
-    return {(position, number) for number in range(1, attempts + 1)}
+    return firsts([position], attempts)
+
+
+def firsts(positions: Iterable[int], attempts: int) -> Attempts:
+    return {(position, number) for position in positions for number in range(1, attempts + 1)}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,7 @@ def first(position: int, attempts: int) -> Attempts:
             "RabbitMQ, classic",
             "aaaaaaa",
             [],
-            set[tuple[int, int]]().union(*(first(position, 20) for position in range(6))),
+            firsts(range(6), 20),
             None,
             id="what a consumer keeps and what it gives back fill its prefetch together",
         ),
@@ -150,7 +155,7 @@ def first(position: int, attempts: int) -> Attempts:
             "RabbitMQ, no delivery limit",
             "aaaaaa",
             [Zombie("e1", 0, 6), Overlap("e2", 0, 0, 0)],
-            set[tuple[int, int]]().union(*(first(position, 20) for position in (0, 2, 3))),
+            firsts((0, 2, 3), 20),
             None,
             id="where one that came in another's place is full, whoever is free takes the next message",
         ),
@@ -166,7 +171,7 @@ def first(position: int, attempts: int) -> Attempts:
             "RabbitMQ, classic",
             "aaaaaa",
             [Zombie("e4", 2, 0)],
-            set[tuple[int, int]]().union(*(first(position, 20) for position in range(3))),
+            firsts(range(3), 20),
             None,
             id="what a consumer keeps takes up room in what it fetches",
         ),

@@ -108,6 +108,11 @@ def _overfull(state: LeasedQueue, turn: Turn) -> PendingRedelivery | None:
     # A single message may be taken by another consumer; a lane has this one.
     if state.policy.lock == "message" and not state.consumers.all_busy:
         return None
+    return _lease_of(state, consumer)
+
+
+def _lease_of(state: LeasedQueue, consumer: int) -> PendingRedelivery | None:
+    """The first lease of this consumer that is still to end."""
     return next((pending for pending in state.waiting.pending if pending.consumer == consumer), None)
 
 
@@ -125,8 +130,7 @@ def gives_back_first(state: LeasedQueue, turn: Turn) -> Waiting | None:
         return (mine or given_back)[0]
     if not state.waiting.pending or not state.consumers.is_full(consumer):
         return None
-    pending = [each for each in state.waiting.pending if each.consumer == consumer]
-    return next((waiting for waiting in (*mine, *pending)), None)
+    return mine[0] if mine else _lease_of(state, consumer)
 
 
 def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
