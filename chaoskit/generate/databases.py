@@ -18,7 +18,8 @@ _FILE = re.compile(r"(?!:memory:)[^\s:?*]+\.(db3?|sqlite3?|duckdb)")
 _SERVER = re.compile(r"(?!sqlite|https?|file)\w+(\+\w+)?://.+")
 _NAMES_A_URL = re.compile(r"(\w+_)?(DATABASE|DB|SQLALCHEMY_DATABASE|SQLITE)_?(URL|URI)", re.IGNORECASE)
 _NAMES_A_FILE = re.compile(r"(\w+_)?((DATABASE|DB|SQLITE)_?(PATH|FILE)|SQLITE_DB)", re.IGNORECASE)
-_ENGINES = {"create_engine": "", "create_async_engine": ".sync_engine"}
+ENGINES = {"create_engine": "", "create_async_engine": ".sync_engine"}
+"""What makes an engine of SQLAlchemy's, and where that is which can be listened to: another one of an async engine."""
 _OPENS = frozenset({"connect", "create_engine", "create_async_engine", "SqliteDatabase", "Database"})
 _OF_SERVERS = re.compile(r"psycopg|asyncpg|mysql|MySQLdb|mongo|oracledb|pyodbc", re.IGNORECASE)
 
@@ -135,11 +136,11 @@ def _opened(module: str, tree: ast.Module) -> Iterator[OwnDatabase]:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node in engines and (made := last_name(node)) in _ENGINES and node.args:
+        if isinstance(node, ast.Call) and node in engines and (made := last_name(node)) in ENGINES and node.args:
             first = node.args[0]
             url = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
             if path := _elsewhere(url).partition("///")[2].partition("?")[0]:
-                source = f"importlib.import_module({quoted(module)}).{engines[node]}{_ENGINES[made]}"
+                source = f"importlib.import_module({quoted(module)}).{engines[node]}{ENGINES[made]}"
                 yield OwnDatabase(f"{module}.{engines[node]}", path, is_variable=False, engine=source)
                 continue
         if isinstance(node, ast.Call) and last_name(node) in _OPENS and node.args:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Set
 
 from chaoskit.generate.classes import Function, keyword_of, last_name
-from chaoskit.generate.databases import OwnDatabase
+from chaoskit.generate.databases import ENGINES, OwnDatabase
 from chaoskit.generate.environment import variable_read
 from chaoskit.generate.handlers import required
 from chaoskit.generate.source import Code, Names, call, laid_out, mapping, quoted
@@ -21,7 +21,6 @@ FRESH = "fresh state for every schedule"
 _WHERE = quoted("pragma database_list")
 # Only what conftest.py has made is emptied, whatever was imported before it could say so.
 _GUARD = 'assert "chaos-" in file, f"{file} is not a database of the tests"'
-_ENGINES = {"create_engine": False, "create_async_engine": True}
 _CREATES = re.compile(r"create\s+table\s+(?:if\s+not\s+exists\s+)?[\"`\[]?(\w+)[\"`\]]?\s*\((.*)\)", re.I | re.S)
 _INSERTS = r"insert\s+(?:or\s+\w+\s+)?into\s+[\"`\[]?{table}[\"`\]]?\s*\(([^)]*)\)"
 _CONSTRAINTS = re.compile(r"\s*(primary\s+key|unique|foreign\s+key|check|constraint)\b", re.I)
@@ -87,23 +86,23 @@ def _of_models(trees: Trees, own: Set[str], names: Names, *, is_async: bool) -> 
     wait = "await " if engine[2] else ""
     for name, (module, columns) in models.items():
         model = names.name(module, name)
-        selected = call(select, [f"{model}.{each}" for each in columns])
-        rows[name] = _sorted(call(f"{wait}connection.execute", [selected]))
-    empties = (
+        chosen = call(select, [f"{model}.{each}" for each in columns])
+        rows[name] = _sorted(call(f"{wait}connection.execute", [chosen]))
+    selected = f"connection.exec_driver_sql({_WHERE})"
+    where, made = selected, f"{metadata}.create_all(connection)"
+    if wait:
+        where, made = f"(await {selected})", f"await connection.run_sync({metadata}.create_all)"
+    enter = "async with" if wait else "with"
+    before = (
+        f"{enter} {connect}.begin() as connection:  # {FRESH}",
+        f"    file = {where}.first()[2]",
         f"    {_GUARD}",
+        f"    {made}",
         f"    for table in reversed({metadata}.sorted_tables):",
         f"        {wait}connection.execute(table.delete())",
     )
-    returned = tuple(f"    {line}" for line in _returning(rows).splitlines())
-    if engine[2]:
-        made = f"    await connection.run_sync({metadata}.create_all)"
-        where = f"    file = (await connection.exec_driver_sql({_WHERE})).first()[2]"
-        before = (f"async with {connect}.begin() as connection:  # {FRESH}", where, empties[0], made, *empties[1:])
-        return KeptRows(before, (f"async with {connect}.connect() as connection:", *returned))
-    made = f"    {metadata}.create_all(connection)"
-    where = f"    file = connection.exec_driver_sql({_WHERE}).first()[2]"
-    before = (f"with {connect}.begin() as connection:  # {FRESH}", where, empties[0], made, *empties[1:])
-    return KeptRows(before, (f"with {connect}.connect() as connection:", *returned))
+    returned = (f"    {line}" for line in _returning(rows).splitlines())
+    return KeptRows(before, (f"{enter} {connect}.connect() as connection:", *returned))
 
 
 def _engines(trees: Trees, own: Set[str]) -> Iterator[tuple[str, str, bool]]:
@@ -111,10 +110,10 @@ def _engines(trees: Trees, own: Set[str]) -> Iterator[tuple[str, str, bool]]:
     one."""
     for module, tree in trees.items():
         for name, value in _set_in(tree):
-            if not isinstance(value, ast.Call) or (made := last_name(value.func)) not in _ENGINES or not value.args:
+            if not isinstance(value, ast.Call) or (made := last_name(value.func)) not in ENGINES or not value.args:
                 continue
             if f"{module}.{name}" in own or _is_own(trees, own, module, value.args[0]):
-                yield module, name, _ENGINES[made]
+                yield module, name, bool(ENGINES[made])
 
 
 def _set_in(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
